@@ -1,0 +1,14 @@
+"""The screen-context encoder in PyTorch: screenshot, typed text and user vector to one embedding."""
+
+from encoder.config import PRESETS, ConfigError, EncoderConfig, preset
+
+__all__ = ["PRESETS", "ConfigError", "EncoderConfig", "build", "preset"]
+
+
+def __getattr__(name: str):
+    """Loads torch only when a model is asked for, so that reading a config stays quick."""
+    if name == "build":
+        from encoder.model import build
+
+        return build
+    raise AttributeError(f"module 'encoder' has no attribute {name!r}")

@@ -1,0 +1,134 @@
+"""What an encoder is made of: one frozen configuration, and the presets that users name."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+ASSETS = Path(__file__).parent / "assets"
+VOCABULARY = ASSETS / "vocab.txt"
+"""WordPiece vocabulary of the uncased BERT models, 30,522 pieces."""
+CHECKPOINTS = ASSETS / "checkpoints"
+"""Trained weights of this project, PRESET.safetensors."""
+
+TOKEN_DIM = 256
+"""Width of every token that meets in the fusion layer, and of the embedding."""
+
+
+class ConfigError(ValueError):
+    """A configuration that cannot be built; the message names the key and the valid values."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class EncoderConfig:
+    """Names one option for each slot of the encoder, with its sizes.
+
+    Attributes:
+        backbone: a timm model that offers `features_only`, by name.
+        backbone_pretrained: take published weights of backbone and text model where a hub is reachable.
+        roi_method: how the four regions of the screen become tokens (`regions.py`).
+        global_projection: how the whole screen becomes a token (`global_view.py`).
+        text_model: the text tower (`text.py`).
+        text_max_length: tokens a text is padded or cut to.
+        text_projection_dim: width of the text token; equals the fusion's width.
+        fusion_layers: transformer layers over the tokens.
+        fusion_heads: attention heads a layer.
+        fusion_ffn_dim: hidden width of a layer's feed-forward part.
+        user_embed_dim: length of the app's user vector.
+        user_proj_dim: width of the user token; equals the fusion's width.
+        image_size: height and width, in pixels, that the screenshot is resized to.
+    """
+
+    backbone: str = "mobilevit_xxs"
+    backbone_pretrained: bool = True
+    roi_method: str = "fixed_grid"
+    global_projection: str = "simple_mlp"
+    text_model: str = "prajjwal1/bert-tiny"
+    text_max_length: int = 64
+    text_projection_dim: int = TOKEN_DIM
+    fusion_layers: int = 1
+    fusion_heads: int = 8
+    fusion_ffn_dim: int = 1024
+    user_embed_dim: int = 64
+    user_proj_dim: int = TOKEN_DIM
+    image_size: tuple[int, int] = (256, 128)
+
+    def __post_init__(self):
+        """Checks types and ranges, so that a wrong value is named here and not deep inside a layer."""
+        if isinstance(self.image_size, list):
+            object.__setattr__(self, "image_size", tuple(self.image_size))
+        for field in dataclasses.fields(self):
+            _check_type(field.name, getattr(self, field.name), type(field.default))
+        for name in _COUNTS:
+            if getattr(self, name) < 1:
+                raise ConfigError(f"{name} is {getattr(self, name)}; it must be at least 1")
+        for name in ("text_projection_dim", "user_proj_dim"):
+            if getattr(self, name) != TOKEN_DIM:
+                raise ConfigError(
+                    f"{name} is {getattr(self, name)}; it must be {TOKEN_DIM}, the width of the fused tokens"
+                )
+        if TOKEN_DIM % self.fusion_heads:
+            raise ConfigError(f"fusion_heads is {self.fusion_heads}; it must divide {TOKEN_DIM}")
+        if not 2 < self.text_max_length <= 512:
+            raise ConfigError(f"text_max_length is {self.text_max_length}; it must be from 3 to 512")
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> EncoderConfig:
+        """Reads a plain dict, such as one parsed from JSON.
+
+        Raises:
+            ConfigError: an unknown key (the valid ones are listed) or a value of the wrong type.
+        """
+        valid = [field.name for field in dataclasses.fields(cls)]
+        unknown = sorted(set(values) - set(valid))
+        if unknown:
+            raise ConfigError(f"unknown config key {', '.join(unknown)}; valid keys: {', '.join(valid)}")
+        return cls(**values)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Returns a dict that JSON can hold and `from_dict` reads back."""
+        values = dataclasses.asdict(self)
+        values["image_size"] = list(self.image_size)
+        return values
+
+
+_COUNTS = ("fusion_layers", "fusion_heads", "fusion_ffn_dim", "user_embed_dim")
+
+
+def _check_type(name: str, value: object, expected: type) -> None:
+    if expected is tuple:
+        whole = isinstance(value, tuple) and all(type(side) is int for side in value)
+        if not whole or len(value) != 2:
+            raise ConfigError(f"{name} is {value!r}; it must be two whole numbers, height and width")
+    elif type(value) is not expected:
+        raise ConfigError(f"{name} is {value!r}; it must be of type {expected.__name__}")
+
+
+PRESETS: dict[str, EncoderConfig] = {
+    "balanced": EncoderConfig(),
+}
+
+
+def preset(name: str) -> EncoderConfig:
+    """Returns the configuration of a preset.
+
+    Raises:
+        ConfigError: there is no such preset; the message lists the valid names.
+    """
+    if name not in PRESETS:
+        raise ConfigError(f"unknown preset {name!r}; valid presets: {', '.join(PRESETS)}")
+    return PRESETS[name]
+
+
+def choose(slot: str, options: Mapping[str, Any], name: str) -> Any:
+    """Returns the option of a slot by its name.
+
+    Raises:
+        ConfigError: there is no such option; the message lists the valid names.
+    """
+    if name not in options:
+        raise ConfigError(f"unknown {slot} {name!r}; valid options: {', '.join(options)}")
+    return options[name]

@@ -1,0 +1,163 @@
+"""Where weights come from: a file, a hub, a committed checkpoint, or a seed. Only safetensors is read."""
+
+from __future__ import annotations
+
+import hashlib
+import urllib.error
+import urllib.request
+from dataclasses import dataclass
+from pathlib import Path
+
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor
+
+from encoder.config import CHECKPOINTS, PRESETS, EncoderConfig
+from encoder.model import Encoder, build
+
+HUB_FILE = "model.safetensors"
+HUB_TIMEOUT_S = 3.0
+
+
+class WeightsError(ValueError):
+    """Weights that cannot be loaded; the message names the file and the tensors."""
+
+
+@dataclass(frozen=True)
+class Weights:
+    """Where the loaded weights came from.
+
+    Attributes:
+        source: `file`, `hub`, `checkpoint` or `random`.
+        detail: one line for people.
+        sha256: over names, dtypes, shapes and bytes of all tensors, in order of their names.
+    """
+
+    source: str
+    detail: str
+    sha256: str
+
+
+def load_encoder(
+    config: EncoderConfig, *, file: Path | None = None, seed: int = 0
+) -> tuple[Encoder, Weights]:
+    """Builds an encoder and gives it the best weights that can be had.
+
+    In this order: the explicit file; published weights from a hub, where the config asks for them and one is
+    reachable; a trained checkpoint of this project; random weights by the seed.
+
+    Raises:
+        WeightsError: the explicit file is missing, damaged, not safetensors, or of another encoder.
+        ConfigError: the config cannot be built.
+    """
+    if file is not None:
+        encoder = build(config, seed=seed)
+        load_state(encoder, file)
+        return encoder, _describe(encoder, "file", file.name)
+    published = fetch_published(config) if config.backbone_pretrained else {}
+    if published:
+        encoder = build(config, seed=seed, published=published)
+        names = " and ".join(sorted(published))
+        return encoder, _describe(encoder, "hub", f"published {names}; all else random, seed {seed}")
+    encoder = build(config, seed=seed)
+    checkpoint = find_checkpoint(config)
+    if checkpoint is not None:
+        load_state(encoder, checkpoint)
+        return encoder, _describe(encoder, "checkpoint", f"trained checkpoint {checkpoint.name}")
+    return encoder, _describe(encoder, "random", f"random, seed {seed}: the embedding carries no meaning yet")
+
+
+def find_checkpoint(config: EncoderConfig) -> Path | None:
+    """Returns the committed checkpoint of the preset that has this config, if there is one."""
+    for name, preset in PRESETS.items():
+        path = CHECKPOINTS / f"{name}.safetensors"
+        if preset == config and path.is_file():
+            return path
+    return None
+
+
+def load_state(encoder: Encoder, path: Path) -> None:
+    """Loads a safetensors file, any float precision, into an encoder.
+
+    Raises:
+        WeightsError: missing or damaged file, or tensors that are missing, unknown or of another shape.
+    """
+    if not path.is_file():
+        raise WeightsError(f"{path}: no such weights file")
+    try:
+        state = load_file(path)
+    except (SafetensorError, OSError, ValueError) as error:
+        raise WeightsError(f"{path}: not a readable safetensors file ({error})") from error
+    expected = encoder.state_dict()
+    problems = _compare(state, expected)
+    if problems:
+        shown = "; ".join(problems[:5]) + (f"; and {len(problems) - 5} more" if len(problems) > 5 else "")
+        raise WeightsError(f"{path}: weights of another encoder: {shown}")
+    encoder.load_state_dict({name: tensor.to(expected[name].dtype) for name, tensor in state.items()})
+
+
+def _compare(state: dict[str, Tensor], expected: dict[str, Tensor]) -> list[str]:
+    problems = [f"{name} is missing" for name in expected if name not in state]
+    problems += [f"{name} is unknown" for name in state if name not in expected]
+    return problems + [
+        f"{name} is {list(tensor.shape)}, not {list(expected[name].shape)}"
+        for name, tensor in state.items()
+        if name in expected and tensor.shape != expected[name].shape
+    ]
+
+
+def fetch_published(config: EncoderConfig) -> dict[str, Path]:
+    """Fetches published weights of the backbone and the text model from the Hugging Face hub.
+
+    Returns:
+        Safetensors files by part, `backbone` and `text`; a part is absent where the hub is out of reach,
+        holds no safetensors for it, or the environment says HF_HUB_OFFLINE=1.
+    """
+    if not _hub_answers():
+        return {}
+    import timm
+
+    repositories = {"text": config.text_model}
+    pretrained = timm.get_pretrained_cfg(config.backbone)
+    if pretrained is not None and pretrained.hf_hub_id:
+        repositories["backbone"] = pretrained.hf_hub_id
+    found = {part: _from_hub(repository) for part, repository in repositories.items()}
+    return {part: path for part, path in found.items() if path is not None}
+
+
+def _hub_answers() -> bool:
+    """Asks once, briefly: the hub's own client would retry for a minute and a half."""
+    from huggingface_hub import constants
+
+    if constants.HF_HUB_OFFLINE:
+        return False
+    try:
+        urllib.request.urlopen(constants.ENDPOINT, timeout=HUB_TIMEOUT_S).close()
+    except urllib.error.HTTPError:
+        return True  # it answered, if only to refuse its front page
+    except (OSError, ValueError):
+        return False
+    return True
+
+
+def _from_hub(repository: str) -> Path | None:
+    from huggingface_hub import hf_hub_download
+    from huggingface_hub.errors import HfHubHTTPError
+
+    try:
+        return Path(hf_hub_download(repository, HUB_FILE, etag_timeout=HUB_TIMEOUT_S))
+    except (OSError, ValueError, HfHubHTTPError):  # out of reach, or no such file there
+        return None
+
+
+def state_sha256(encoder: Encoder) -> str:
+    """Returns one hash over all tensors of an encoder."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(encoder.state_dict().items()):
+        digest.update(f"{name} {tensor.dtype} {list(tensor.shape)}\n".encode())
+        digest.update(tensor.detach().cpu().numpy().tobytes())
+    return digest.hexdigest()
+
+
+def _describe(encoder: Encoder, source: str, detail: str) -> Weights:
+    return Weights(source=source, detail=detail, sha256=state_sha256(encoder))

@@ -1,0 +1,114 @@
+"""Command line: `python -m export [PRESET]` and `python -m export check [PRESET]`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+from rich.console import Console
+
+from encoder.config import PRESETS
+from export.budgets import Budget, memory_budget
+from export.pipeline import StepError, find_unchanged, run
+from export.report.console import print_budgets, print_result, print_weights, step_progress
+from export.request import ROOT, read_request
+from runtime.bundle import Bundle
+
+EXIT_GATE, EXIT_USE, EXIT_INTERRUPT = 1, 2, 130
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Runs a command; returns 0, 1 where a gated limit failed, or 2 for bad use or bad input."""
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    command = arguments.pop(0) if arguments and arguments[0] == "check" else "export"
+    options = _parser(command).parse_args(arguments)
+    try:
+        return _check(options) if command == "check" else _export(options)
+    except ValueError as error:
+        return _fail(str(error), EXIT_USE)
+    except StepError as error:
+        return _fail(f"{error}; what the tools printed: {error.log}", EXIT_GATE)
+    except OSError as error:
+        return _fail(f"{error.filename or 'disk'}: {error.strerror}", EXIT_USE)
+    except KeyboardInterrupt:
+        return _fail("interrupted; the bundle in place, if any, is as it was", EXIT_INTERRUPT)
+
+
+def _parser(command: str) -> argparse.ArgumentParser:
+    presets = ", ".join(PRESETS)
+    if command == "check":
+        parser = argparse.ArgumentParser(
+            prog="python -m export check", description="Gate: exits 1 if a budget fails."
+        )
+    else:
+        parser = argparse.ArgumentParser(
+            prog="python -m export",
+            description="Turns an encoder into a verified bundle: ONNX and TFLite, float and INT8.",
+            epilog="'python -m export check [PRESET]' gates the budgets of a bundle.",
+        )
+        parser.add_argument(
+            "--config", type=Path, metavar="FILE", help="JSON of config keys, in place of a preset's"
+        )
+        parser.add_argument("--weights", type=Path, metavar="FILE", help="safetensors file of the encoder")
+        parser.add_argument(
+            "--calibration-data", type=Path, metavar="DIR", help="folder with samples.jsonl and its screens"
+        )
+        parser.add_argument("--plan", type=Path, metavar="FILE", help="precision plan, JSON")
+        parser.add_argument("--seed", type=int, default=0, help="of random weights (default 0)")
+        parser.add_argument("--force", action="store_true", help="run every step, even where nothing changed")
+    parser.add_argument("preset", nargs="?", default="balanced", help=f"one of: {presets} (default balanced)")
+    parser.add_argument("--out", type=Path, metavar="DIR", help="bundle folder (default dist/PRESET)")
+    parser.add_argument("--json", action="store_true", help="print results as JSON")
+    return parser
+
+
+def _export(options: argparse.Namespace) -> int:
+    request = read_request(
+        options.preset, config_file=options.config, weights=options.weights, folder=options.calibration_data,
+        plan_file=options.plan, out=options.out, seed=options.seed,
+    )  # fmt: skip
+    console = Console(stderr=options.json)
+    manifest = None if options.force else find_unchanged(request)
+    if manifest is None:
+        with step_progress(console) as on_step:
+            manifest = run(request, on_step, force=options.force)
+    else:
+        console.print(f"{request.out}: unchanged, nothing to do (--force runs every step)")
+    if options.json:
+        print(json.dumps(manifest))
+    else:
+        print_result(console, manifest, _shown(request.out))
+    return 0 if all(row["passed"] for row in manifest["parity"]) else EXIT_GATE
+
+
+def _check(options: argparse.Namespace) -> int:
+    from runtime.bench import measure_memory
+
+    out = options.out or ROOT / "dist" / options.preset
+    bundle = Bundle.load(out, verify=True)
+    memory = measure_memory(bundle, "tflite", "int8")
+    budgets = [Budget.from_dict(values) for values in bundle.manifest["budgets"]]
+    measured = memory_budget(memory.private_bytes)
+    budgets = [measured if budget.name == measured.name else budget for budget in budgets]
+    if options.json:
+        print(json.dumps([budget.to_dict() for budget in budgets]))
+    else:
+        console = Console()
+        print_weights(console, bundle.manifest["weights"])
+        print_budgets(console, budgets)
+    return EXIT_GATE if any(budget.passed is False for budget in budgets) else 0
+
+
+def _shown(path: Path) -> str:
+    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
+
+
+def _fail(message: str, code: int) -> int:
+    print("error: " + " ".join(message.split()), file=sys.stderr)
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

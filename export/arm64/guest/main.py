@@ -1,0 +1,166 @@
+"""Runs inside of the emulated ARM64 Python: opens models, runs them on given rows, counts what an inference executes.
+
+Started as `python main.py REQUEST.json`; numpy and the engines are all it imports. Under counter.c the monotonic clock
+advances by a microsecond an instruction, so the difference of two clock readings is an exact count.
+
+Each file is worked on in a forked child: the engines are imported once, and a model that crashes takes nothing else
+along. Progress goes to standard output, one JSON object a line; a file's result is written beside its log.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import gc
+import json
+import os
+import signal
+import sys
+import time
+import traceback
+from pathlib import Path
+
+_AT_HWCAP = 16
+_PROT_READ_WRITE = 3
+_COUNTED_INSNS = 4_000_000  # an inference is repeated until about this many instructions were counted
+_MOST_REPEATS = 20
+
+
+def hide_hwcap(bits: int) -> None:
+    """Clears bits of AT_HWCAP as getauxval(3) reports it: glibc answers from a word in the dynamic loader's data."""
+    libc = ctypes.CDLL(None)
+    libc.getauxval.restype, libc.getauxval.argtypes = ctypes.c_uint64, [ctypes.c_uint64]
+    libc.dlvsym.restype = ctypes.c_void_p
+    libc.dlvsym.argtypes = [ctypes.c_void_p, ctypes.c_char_p, ctypes.c_char_p]
+    libc.mprotect.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
+    current = libc.getauxval(_AT_HWCAP)
+    if not current & bits:
+        return
+    loader = libc.dlvsym(None, b"_rtld_global_ro", b"GLIBC_PRIVATE")
+    page = os.sysconf("SC_PAGESIZE")
+    libc.mprotect(loader & -page, 2 * page, _PROT_READ_WRITE)
+    words = (ctypes.c_uint64 * 64).from_address(loader)
+    for index in range(64):
+        if words[index] == current:
+            words[index] = current & ~bits
+            break
+    if libc.getauxval(_AT_HWCAP) & bits:
+        raise RuntimeError("cannot hide CPU features from the engines with this C library")
+
+
+def count_insns(call, argument) -> list[float]:
+    """Counts the instructions of `call(argument)`, which must have run before.
+
+    Returns:
+        Two independent counts, each an average over enough calls, less what Python's loop and call take.
+    """
+    overhead = _insns_a_call(abs, 0, 100)
+    counts, repeats = [], 1
+    for attempt in range(3):
+        each = _insns_a_call(call, argument, repeats)
+        if attempt == 0:  # only tells how often to repeat, unless once is enough
+            repeats = max(1, min(_MOST_REPEATS, round(_COUNTED_INSNS / max(each, 1))))
+            if repeats > 1:
+                continue
+        counts.append(each - overhead)
+        if len(counts) == 2:
+            break
+    return counts
+
+
+def _insns_a_call(call, argument, repeats: int) -> float:
+    start = time.monotonic_ns()
+    for _ in range(repeats):
+        call(argument)
+    return (time.monotonic_ns() - start) / 1000 / repeats
+
+
+def work(file: dict, request: dict, say) -> dict:
+    """Runs one model file: every signature on its rows, then counts, then operators where asked for."""
+    import engines  # beside this file
+    import numpy as np
+
+    golden = np.load(request["inputs"], allow_pickle=False)
+    outputs_dir = Path(request["outputs_dir"])
+    outputs_dir.mkdir(parents=True, exist_ok=True)
+    model = engines.open_model(file["path"])
+    result: dict = {"counts": {}, "operators": {}}
+    for signature in file["signatures"]:
+        names = model.inputs[signature]
+        arrays = {name: golden[name][file["rows"]] for name in names}
+        _run_rows(model, signature, arrays, outputs_dir / signature, say)
+        result["counts"][signature] = count_insns(*model.prepared(signature))
+        say()
+        if signature == "fuse":
+            _run_composed(model, names, arrays, outputs_dir, say)
+    if file.get("operators"):
+        import operators  # beside this file
+
+        for signature in file["signatures"]:
+            arrays = {name: golden[name][file["rows"][:1]] for name in model.inputs[signature]}
+            result["operators"][signature] = operators.profile(file["path"], signature, arrays)
+            say()
+    return result
+
+
+def _run_rows(model, signature: str, arrays: dict, target: Path, say) -> None:
+    """Runs a signature on each row and saves target.TENSOR.npy for each output."""
+    import numpy as np
+
+    outputs: dict[str, list] = {}
+    for row in range(len(next(iter(arrays.values())))):
+        run = model.run(signature, {name: array[row : row + 1] for name, array in arrays.items()})
+        for name, array in run.items():
+            outputs.setdefault(name, []).append(array)
+        say()
+    for name, rows in outputs.items():
+        np.save(f"{target}.{name}.npy", np.concatenate(rows))
+
+
+def _run_composed(model, names, arrays: dict, outputs_dir: Path, say) -> None:
+    """Fuses the tokens that this engine computed itself, as an app does."""
+    import numpy as np
+
+    own = {"screen_tokens": "vision", "text_token": "text"}
+    saved = {name: outputs_dir / f"{own[name]}.{name}.npy" for name in names if name in own}
+    if all(path.exists() for path in saved.values()):
+        composed = {name: np.load(saved[name]) if name in saved else arrays[name] for name in names}
+        _run_rows(model, "fuse", composed, outputs_dir / "composed", say)
+
+
+def in_child(file: dict, request: dict) -> int:
+    """Works on a file in a forked child; returns the child's wait status."""
+    sys.stdout.flush()
+    child = os.fork()
+    if child:
+        return os.waitpid(child, 0)[1]
+    try:
+        log = os.open(file["log"], os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+        progress = os.dup(1)
+        os.dup2(log, 1)
+        os.dup2(log, 2)
+        signal.alarm(request["timeout_s"])
+        line = json.dumps({"ran": file["path"]}).encode() + b"\n"
+        result = work(file, request, lambda: os.write(progress, line))
+        partial = Path(file["result"] + ".partial")
+        partial.write_text(json.dumps(result))
+        partial.rename(file["result"])
+    except BaseException:
+        traceback.print_exc()
+        sys.stderr.flush()
+        os._exit(1)
+    os._exit(0)
+
+
+def main(path: str) -> None:
+    """Works through a request's files in order."""
+    request = json.loads(Path(path).read_text())
+    hide_hwcap(request["hidden_hwcap"])
+    gc.disable()
+    for name in request["imports"]:
+        __import__(name)
+    for file in request["files"]:
+        print(json.dumps({"finished": file["path"], "status": in_child(file, request)}), flush=True)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

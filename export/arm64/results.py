@@ -1,0 +1,48 @@
+"""Results on disk, by a digest of all that they depend on: unchanged models are not emulated again."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+_KEPT = 400
+
+
+def digest(parts: Any) -> str:
+    """Returns a short digest of JSON-able values."""
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:24]
+
+
+def files_digest(paths: Iterable[Path]) -> str:
+    """Returns a digest of files' names and contents."""
+    total = hashlib.sha256()
+    for path in sorted(paths):
+        total.update(path.name.encode() + b"\0" + path.read_bytes())
+    return total.hexdigest()
+
+
+def load(folder: Path, key: str) -> dict[str, Any] | None:
+    """Returns a stored result; None where there is none or it cannot be read."""
+    path = folder / f"{key}.json"
+    try:
+        result = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    if not isinstance(result, dict) or result.get("key") != key:
+        return None
+    os.utime(path)  # the oldest use is forgotten first
+    return result["value"]
+
+
+def store(folder: Path, key: str, value: dict[str, Any]) -> None:
+    """Stores a result, and forgets those unused for longest beyond the newest few hundred."""
+    folder.mkdir(parents=True, exist_ok=True)
+    partial = folder / f"{key}.{os.getpid()}.partial"
+    partial.write_text(json.dumps({"key": key, "value": value}), encoding="utf-8")
+    os.replace(partial, folder / f"{key}.json")
+    for stale in sorted(folder.glob("*.json"), key=lambda path: path.stat().st_mtime)[:-_KEPT]:
+        stale.unlink(missing_ok=True)

@@ -1,0 +1,103 @@
+"""The project's limits, and verdicts on what was measured. The one place that holds a limit."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+PARAMETERS = 13_800_000
+LATENCY_MS = 19.0
+MEMORY_BYTES = 6_000_000
+"""Of the shipped file, and of the private memory that loading and running it adds."""
+PARITY = {"fp32": {"max_abs": 1e-4}, "int8": {"cosine_min": 0.99, "identification": 1.0}}
+"""Against PyTorch, for the worst of the parity screens."""
+
+SHIPPED = "encoder.tflite"
+
+
+@dataclass(frozen=True)
+class Budget:
+    """One limit and its verdict.
+
+    Attributes:
+        name: what is limited.
+        limit: the bound itself.
+        relation: `<`, `<=` or `>=`, between value and limit.
+        value: what was measured; None where nothing has been measured yet.
+        unit: of limit and value.
+        how: how the value was measured, or what measures it.
+    """
+
+    name: str
+    limit: float
+    relation: str
+    value: float | None
+    unit: str
+    how: str
+
+    @property
+    def passed(self) -> bool | None:
+        """Whether the limit holds; None where nothing has been measured yet."""
+        if self.value is None:
+            return None
+        compare = {
+            "<": self.value < self.limit,
+            "<=": self.value <= self.limit,
+            ">=": self.value >= self.limit,
+        }
+        return compare[self.relation]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Returns the manifest's form, the verdict included."""
+        return {**asdict(self), "pass": self.passed}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Budget:
+        """Reads the manifest's form; the verdict is computed, never believed."""
+        return cls(**{key: value for key, value in values.items() if key != "pass"})
+
+
+def limits() -> dict[str, Any]:
+    """Returns the limits that travel in the manifest, for the runtimes to judge by."""
+    return {
+        "parity": PARITY,
+        "latency_ms": LATENCY_MS,
+        "memory_bytes": MEMORY_BYTES,
+        "parameters": PARAMETERS,
+    }
+
+
+def size_budgets(parameters: int, shipped_bytes: int) -> list[Budget]:
+    """Judges what is known once the files are written."""
+    return [
+        Budget("parameters", PARAMETERS, "<", parameters, "", "counted in PyTorch"),
+        Budget(f"{SHIPPED} on disk", MEMORY_BYTES, "<", shipped_bytes, "bytes", "file size"),
+    ]
+
+
+def memory_budget(private_bytes: int | None) -> Budget:
+    """Judges the private memory that loading the shipped file and running it adds to a process."""
+    how = "not measured yet: make check" if private_bytes is None else "fresh process on this host"
+    return Budget(f"{SHIPPED} private memory", MEMORY_BYTES, "<", private_bytes, "bytes", how)
+
+
+def latency_budget(simulated_ms: float | None, profile: str = "") -> Budget:
+    """Judges the simulated time of a whole encode on the target phone."""
+    how = "not measured yet: make arm64" if simulated_ms is None else f"simulated, profile {profile}"
+    return Budget("latency of encode", LATENCY_MS, "<", simulated_ms, "ms", how)
+
+
+def parity_budgets(rows: Iterable[Mapping[str, Any]]) -> list[Budget]:
+    """Judges parity rows, in the manifest's form: of each engine, precision and metric the worst row."""
+    checked: dict[tuple[str, str, str], list[float]] = {}
+    for row in rows:
+        for check in row["checks"]:
+            checked.setdefault((row["engine"], row["precision"], check["metric"]), []).append(check["value"])
+    budgets = []
+    for (engine, precision, metric), values in checked.items():
+        relation, worst = ("<=", max) if metric == "max_abs" else (">=", min)
+        limit = PARITY[precision][metric]
+        name = f"parity {engine} {precision} {metric}"
+        budgets.append(Budget(name, limit, relation, worst(values), "", "parity screens, this host"))
+    return budgets

@@ -1,0 +1,160 @@
+"""The bundle: collects the steps' files, writes the manifest, and swaps the whole folder in at once."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import json
+import os
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from encoder.config import VOCABULARY
+from export import budgets
+from export.request import Request, tool_versions
+from runtime.bundle import MANIFEST, SCHEMA_VERSION, SIGNATURES, file_sha256, tensor_specs
+
+_PARTS = ["vision", "text", "fuse"]
+
+
+def _model(step: str, engine: str, precision: str, *signatures: str) -> dict[str, Any]:
+    return {"step": step, "engine": engine, "precision": precision, "signatures": list(signatures)}
+
+
+MODEL_FILES: dict[str, dict[str, Any]] = {
+    "encoder.tflite": _model("tflite_int8", "tflite", "int8", *_PARTS),
+    "encoder_fp32.tflite": _model("tflite", "tflite", "fp32", *_PARTS),
+    **{f"{part}.onnx": _model("onnx_int8", "onnx", "int8", part) for part in _PARTS},
+    "encoder.onnx": _model("onnx_int8", "onnx", "int8", "encode"),
+    **{f"{part}_fp32.onnx": _model("onnx", "onnx", "fp32", part) for part in _PARTS},
+    "encoder_fp32.onnx": _model("onnx", "onnx", "fp32", "encode"),
+}
+"""What each model file is, and the step that makes it."""
+
+OTHER_FILES = {"golden.npz": "golden", "plan.json": "tflite_int8"}
+REPORT = "report.html"
+
+
+def link(source: Path, target: Path) -> None:
+    """Makes `target` the same file as `source` without copying, where the file system can."""
+    target.unlink(missing_ok=True)
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copyfile(source, target)
+
+
+def write_bundle(request: Request, folders: Mapping[str, Path], inputs_sha256: str) -> dict[str, Any]:
+    """Writes the bundle to a temporary folder beside its place, then swaps it in whole.
+
+    Args:
+        request: what was exported.
+        folders: of the steps, by name.
+        inputs_sha256: over everything that decided the result; an export with the same need not run.
+
+    Returns:
+        The manifest.
+    """
+    from export.report.html import render_report
+
+    staging = request.out.parent / f".{request.out.name}.{os.getpid()}"
+    shutil.rmtree(staging, ignore_errors=True)
+    staging.mkdir(parents=True)
+    try:
+        for name, entry in MODEL_FILES.items():
+            shutil.copyfile(folders[entry["step"]] / name, staging / name)
+        for name, step in OTHER_FILES.items():
+            shutil.copyfile(folders[step] / name, staging / name)
+        shutil.copyfile(VOCABULARY, staging / VOCABULARY.name)
+        manifest = _manifest(request, folders, staging, inputs_sha256)
+        (staging / REPORT).write_text(render_report(manifest, staging), encoding="utf-8")
+        manifest["files"][REPORT] = _entry(staging / REPORT)
+        (staging / MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n")
+        swap_in(staging, request.out)
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+    return manifest
+
+
+def _manifest(
+    request: Request, folders: Mapping[str, Path], staging: Path, inputs_sha256: str
+) -> dict[str, Any]:
+    facts = json.loads((folders["encoder"] / "encoder.json").read_text())
+    parity = json.loads((folders["parity"] / "parity.json").read_text())
+    config = request.config.to_dict()
+    shipped = (staging / budgets.SHIPPED).stat().st_size
+    verdicts = [
+        *budgets.size_budgets(facts["parameters"]["total"], shipped),
+        budgets.memory_budget(None),
+        budgets.latency_budget(None),
+        *budgets.parity_budgets(parity),
+    ]
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "preset": request.preset,
+        "config": config,
+        "weights": facts["weights"],
+        "tools": tool_versions(),
+        "inputs_sha256": inputs_sha256,
+        "tensors": {
+            name: {"dtype": spec.dtype, "shape": list(spec.shape)}
+            for name, spec in tensor_specs(config).items()
+        },
+        "signatures": {
+            name: {"inputs": list(entry.inputs), "outputs": list(entry.outputs)}
+            for name, entry in SIGNATURES.items()
+        },
+        "preprocessing": {
+            "image": {"method": "area_integer", "size": config["image_size"], "channels": "RGB"}
+        },
+        "tokenizer": {
+            "type": "wordpiece",
+            "vocab": VOCABULARY.name,
+            "lowercase": True,
+            "max_length": config["text_max_length"],
+        },
+        "files": {path.name: _entry(path) for path in sorted(staging.iterdir())},
+        "parameters": facts["parameters"],
+        "limits": budgets.limits(),
+        "parity": parity,
+        "budgets": [verdict.to_dict() for verdict in verdicts],
+    }
+
+
+def _entry(path: Path) -> dict[str, Any]:
+    entry: dict[str, Any] = {"sha256": file_sha256(path), "bytes": path.stat().st_size}
+    model = MODEL_FILES.get(path.name, {})
+    return entry | {key: value for key, value in model.items() if key != "step"}
+
+
+def swap_in(staging: Path, out: Path) -> None:
+    """Puts a finished folder in its place; a reader sees the old one or the new one, never a mix.
+
+    On Linux the two are exchanged in one call; elsewhere the old folder is moved aside first.
+    """
+    if not out.exists():
+        staging.rename(out)
+        return
+    if _exchange(staging, out):
+        shutil.rmtree(staging)
+        return
+    aside = staging.with_name(staging.name + ".old")
+    out.rename(aside)
+    try:
+        staging.rename(out)
+    except OSError:
+        aside.rename(out)
+        raise
+    shutil.rmtree(aside)
+
+
+def _exchange(first: Path, second: Path) -> bool:
+    """Exchanges two paths by renameat2(2) with RENAME_EXCHANGE; False where the system has no such call."""
+    at_working_directory, rename_exchange = -100, 2
+    with contextlib.suppress(OSError, AttributeError):
+        rename = ctypes.CDLL(None, use_errno=True).renameat2
+        arguments = (at_working_directory, os.fsencode(first), at_working_directory, os.fsencode(second))
+        return rename(*arguments, rename_exchange) == 0
+    return False

@@ -1,0 +1,42 @@
+"""Golden vectors: the parity screens' inputs and what PyTorch makes of them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from encoder.model import Encoder
+
+BATCH = 8
+
+
+@torch.no_grad()
+def run_encoder(encoder: Encoder, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Runs the untouched encoder eagerly.
+
+    Args:
+        encoder: in evaluation mode.
+        inputs: `image`, `input_ids`, `attention_mask` and `user` of N samples.
+
+    Returns:
+        `screen_tokens` [N, 5, 256], `text_token` [N, 1, 256] and `embedding` [N, 256], float32.
+    """
+    parts: dict[str, list[np.ndarray]] = {"screen_tokens": [], "text_token": [], "embedding": []}
+    for start in range(0, len(inputs["image"]), BATCH):
+        image, input_ids, mask, user = (
+            torch.from_numpy(inputs[name][start : start + BATCH])
+            for name in ("image", "input_ids", "attention_mask", "user")
+        )
+        screen_tokens = encoder.encode_screen(image)
+        text_token = encoder.encode_text(input_ids, mask)
+        embedding = encoder.fuse(screen_tokens, text_token, user)
+        for name, value in zip(parts, (screen_tokens, text_token, embedding), strict=True):
+            parts[name].append(value.numpy())
+    return {name: np.concatenate(values) for name, values in parts.items()}
+
+
+def write_golden(encoder: Encoder, inputs: dict[str, np.ndarray], path: Path) -> None:
+    """Writes inputs and outputs, arrays named as the public tensors."""
+    np.savez(path, **inputs, **run_encoder(encoder, inputs))

@@ -1,0 +1,189 @@
+"""Runs the steps: two side by side, each once for the same inputs, with their tools' output kept aside."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import multiprocessing
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from pathlib import Path
+from typing import Any
+
+from export.bundle import write_bundle
+from export.request import ROOT, Request, digest, source_digest, tool_versions
+from export.steps import STEPS, Step
+from runtime.bundle import Bundle, BundleError
+
+CACHE = ROOT / "build" / "export"
+WORKERS = 2
+CODE = (
+    "encoder/*.py",
+    "encoder/assets/vocab.txt",
+    "export/**/*.py",
+    "export/**/*.html",
+    "runtime/*.py",
+    "runtime/*.tsv",
+)
+
+OnStep = Callable[[Step, str], None]
+"""Called with a step and what became of it: `cached`, `started` or `done`."""
+
+
+class StepError(RuntimeError):
+    """A step failed; the message holds the cause, `log` the file with what its tools printed."""
+
+    def __init__(self, step: Step, cause: BaseException, log: Path):
+        super().__init__(f"step {step.name!r} failed: {cause}")
+        self.log = log
+
+
+def inputs_sha256(request: Request) -> str:
+    """Returns one hash over all that decides an export: inputs, code and tools."""
+    return digest(request.inputs(), source_digest(CODE), tool_versions())
+
+
+def find_unchanged(request: Request) -> dict[str, Any] | None:
+    """Returns the manifest of the bundle in place, if the same inputs made it and its files are whole."""
+    try:
+        bundle = Bundle.load(request.out, verify=True)
+    except BundleError:
+        return None
+    same = bundle.manifest.get("inputs_sha256") == inputs_sha256(request)
+    return bundle.manifest if same else None
+
+
+def run(request: Request, on_step: OnStep, *, force: bool = False) -> dict[str, Any]:
+    """Exports a bundle.
+
+    Args:
+        request: checked inputs.
+        on_step: told of every step.
+        force: run every step again, even where its inputs did not change.
+
+    Returns:
+        The manifest.
+
+    Raises:
+        StepError: a step failed; the bundle in place, if any, is as it was.
+        ValueError: a step found an input that it cannot use.
+    """
+    with _locked():
+        if force:
+            shutil.rmtree(CACHE, ignore_errors=True)
+        _sweep(request.out)
+        folders = _folders(request)
+        _run_steps(request, folders, on_step)
+        manifest = write_bundle(request, folders, inputs_sha256(request))
+        _forget_old(folders)
+        return manifest
+
+
+@contextlib.contextmanager
+def _locked() -> Iterator[None]:
+    """Lets one export at a time write to the cache and to bundles; a second one waits."""
+    CACHE.parent.mkdir(parents=True, exist_ok=True)
+    with open(CACHE.parent / "export.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _sweep(out: Path) -> None:
+    """Removes what a killed export left behind; the lock makes sure that nobody is at work there."""
+    for path in (*CACHE.glob("*.*"), *out.parent.glob(f".{out.name}.*")):
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+
+
+def _folders(request: Request) -> dict[str, Path]:
+    """Returns each step's folder in the cache, named by a hash of everything that decides what is in it."""
+    inputs, tools = request.inputs(), tool_versions()
+    uses = {
+        "encoder": ("config", "seed", "weights"),
+        "inputs": ("config", "samples"),
+        "tflite_int8": ("plan",),
+        "onnx_int8": ("plan",),
+    }
+    keys: dict[str, str] = {}
+    for step in STEPS:
+        own = {name: inputs[name] for name in uses.get(step.name, ())}
+        keys[step.name] = digest(own, source_digest(step.sources), tools, [keys[need] for need in step.needs])
+    return {name: CACHE / f"{name}-{key[:16]}" for name, key in keys.items()}
+
+
+def _run_steps(request: Request, folders: dict[str, Path], on_step: OnStep) -> None:
+    waiting = [step for step in STEPS if not folders[step.name].is_dir()]
+    for step in STEPS:
+        if step not in waiting:
+            on_step(step, "cached")
+    if not waiting:
+        return
+    log = CACHE / "tools.log"
+    CACHE.mkdir(parents=True, exist_ok=True)
+    log.unlink(missing_ok=True)
+    spawn = multiprocessing.get_context("spawn")
+    pool = ProcessPoolExecutor(WORKERS, mp_context=spawn, initializer=_keep_output, initargs=(log,))
+    running: dict[Future, Step] = {}
+    try:
+        while waiting or running:
+            _start_ready(pool, request, folders, waiting, running, on_step)
+            for future in wait(running, return_when=FIRST_COMPLETED).done:
+                step = running.pop(future)
+                _finish(step, future, log)
+                on_step(step, "done")
+    except BaseException:
+        for process in list(pool._processes.values()):
+            process.kill()  # a converter cannot be interrupted; its files are in a temporary folder
+        raise
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _start_ready(pool, request, folders, waiting, running, on_step) -> None:
+    for step in list(waiting):
+        ready = all(folders[need].is_dir() for need in step.needs)
+        if ready and len(running) < WORKERS:
+            waiting.remove(step)
+            running[pool.submit(_run_step, step.name, request, folders)] = step
+            on_step(step, "started")
+
+
+def _finish(step: Step, future: Future, log: Path) -> None:
+    error = future.exception()
+    if error is None:
+        return
+    if isinstance(error, ValueError) and not isinstance(error, UnicodeError):
+        raise error  # bad input that only the step could see
+    raise StepError(step, error, log) from error
+
+
+def _keep_output(log: Path) -> None:
+    """Sends what the tools print, from Python and from C++, to a file."""
+    os.environ["TF_CPP_MIN_LOG_LEVEL"] = "2"
+    descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    os.dup2(descriptor, 1)
+    os.dup2(descriptor, 2)
+
+
+def _run_step(name: str, request: Request, folders: dict[str, Path]) -> None:
+    step = next(step for step in STEPS if step.name == name)
+    folder = folders[name]
+    scratch = folder.with_name(f"{folder.name}.{os.getpid()}")
+    shutil.rmtree(scratch, ignore_errors=True)
+    scratch.mkdir(parents=True)
+    try:
+        step.run(request, folders, scratch)
+        scratch.rename(folder)
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _forget_old(folders: dict[str, Path]) -> None:
+    """Keeps the cache small: of each step, the folder just used and the three newest others."""
+    for name, used in folders.items():
+        others = [path for path in CACHE.glob(f"{name}-*") if path.is_dir() and path != used]
+        others.sort(key=lambda path: path.stat().st_mtime, reverse=True)
+        for path in others[3:]:
+            shutil.rmtree(path, ignore_errors=True)

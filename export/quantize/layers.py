@@ -1,0 +1,46 @@
+"""The precision that each layer of a .tflite really has, read from the file itself."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from export.quantize.tflite import walk
+
+MOVES = ("RESHAPE", "TRANSPOSE", "SLICE", "SQUEEZE", "EXPAND_DIMS", "QUANTIZE", "DEQUANTIZE", "CAST")
+"""Operators that compute nothing of the model's own."""
+
+
+def layer_precisions(path: Path) -> list[dict[str, str]]:
+    """Lists `signature`, `layer`, `operator` and `precision` of every operator that computes, in order.
+
+    Precision is `static_int8` (INT8 in and out), `dynamic_int8` (INT8 weights, float in and out),
+    `weight_int4` (4-bit weights, float out) or `float`.
+    """
+    from ai_edge_litert.tools import flatbuffer_utils
+
+    types = flatbuffer_utils.TensorType
+    rows = []
+    for part, kind, name, operator, graph in walk(path):
+        if kind in MOVES:
+            continue
+        inputs = [graph.tensors[index] for index in operator.inputs if index >= 0]
+        integer = any(tensor.type == types.INT8 for tensor in inputs)
+        if any(tensor.type == types.INT4 for tensor in inputs):
+            precision = "weight_int4"
+        elif graph.tensors[operator.outputs[0]].type == types.INT8:
+            precision = "static_int8"
+        else:
+            precision = "dynamic_int8" if integer else "float"
+        rows.append({"signature": part, "layer": short_name(name), "operator": kind, "precision": precision})
+    return rows
+
+
+def short_name(name: str) -> str:
+    """Shortens a tensor's name, a path of `package.Class_attribute`, to the attributes' path.
+
+    `pkg.A_backbone/torch.nn.modules.conv.Conv2d_conv;1` becomes `backbone.conv`.
+    """
+    first = name.split(";")[0]
+    attributes = [re.sub(r"^(?:\w+\.)*[A-Z]\w*?_", "", part) for part in first.split("/")]
+    return ".".join(part for part in attributes if part and not re.fullmatch(r"(?:\w+\.)*[A-Z]\w*", part))

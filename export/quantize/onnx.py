@@ -1,0 +1,69 @@
+"""INT8 ONNX: static quantization per channel with Optimum's ORTQuantizer."""
+
+from __future__ import annotations
+
+import logging
+import re
+import tempfile
+from pathlib import Path
+
+import numpy as np
+
+from export.quantize.plan import OnnxPlan
+from export.tflite import quiet
+
+
+def quantize_onnx(
+    source: Path, signature: str, plan: OnnxPlan, samples: list[dict[str, np.ndarray]], path: Path
+) -> None:
+    """Writes the quantized file: signed INT8 weights, per channel, and signed INT8 activations.
+
+    Args:
+        source: the float32 file.
+        signature: that it serves.
+        plan: operator types to quantize, and layers to leave out.
+        samples: calibration inputs, each a dict by input name with arrays of batch 1.
+        path: the file to write.
+    """
+    from onnxruntime.quantization import CalibrationMethod, QuantType
+    from optimum.onnxruntime import AutoQuantizationConfig, ORTQuantizer
+    from optimum.onnxruntime.configuration import CalibrationConfig
+
+    logging.getLogger("optimum").setLevel(logging.ERROR)
+    config = AutoQuantizationConfig.arm64(
+        is_static=True,
+        per_channel=True,
+        operators_to_quantize=list(plan.operators),
+        nodes_to_exclude=_excluded(source, plan),
+    )
+    config.activations_dtype = QuantType.QInt8
+    config.reduce_range = signature in plan.seven_bit_weights
+    calibration = CalibrationConfig(
+        dataset_name="samples",
+        dataset_config_name="",
+        dataset_split="calibration",
+        dataset_num_samples=len(samples),
+        method=CalibrationMethod.MinMax,
+    )
+    rows = [{name: array[0] for name, array in sample.items()} for sample in samples]
+    with tempfile.TemporaryDirectory() as scratch, quiet():
+        quantizer = ORTQuantizer.from_pretrained(source.parent, file_name=source.name)
+        ranges = quantizer.fit(
+            rows, calibration, Path(scratch) / "augmented.onnx", operators_to_quantize=list(plan.operators)
+        )
+        quantizer.quantize(config, scratch, file_suffix="int8", calibration_tensors_range=ranges)
+        path.write_bytes((Path(scratch) / f"{source.stem}_int8.onnx").read_bytes())
+
+
+def _excluded(source: Path, plan: OnnxPlan) -> list[str]:
+    import onnx
+
+    graph = onnx.load(source, load_external_data=False).graph
+    constants = {tensor.name for tensor in graph.initializer}
+    attention = [
+        node.name
+        for node in graph.node
+        if plan.attention_products == "float" and node.op_type == "MatMul" and not constants & set(node.input)
+    ]
+    named = [node.name for node in graph.node if any(re.search(item, node.name) for item in plan.exclude)]
+    return attention + named

@@ -1,0 +1,123 @@
+"""INT8 .tflite: carries out a plan with ai-edge-quantizer."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+
+import numpy as np
+
+from export.quantize.plan import PlanError, Rule, TflitePlan
+from export.tflite import quiet
+
+REDUCED_PRECISION = "reduced_precision_support"
+"""Metadata entry by which XNNPACK may compute a file's float operators in fp16, where the CPU has it."""
+
+
+def quantize_tflite(
+    source: Path, plan: TflitePlan, samples: Mapping[str, Iterable[dict[str, np.ndarray]]], path: Path
+) -> None:
+    """Writes the quantized file.
+
+    Args:
+        source: the float32 file.
+        plan: precisions by layer.
+        samples: calibration inputs by signature, each a dict by input name.
+        path: the file to write.
+
+    Raises:
+        PlanError: a rule matches no operator of the file.
+    """
+    from ai_edge_quantizer import quantizer
+
+    check_rules(plan, operators(source), plan_name=path.name)
+    engine = quantizer.Quantizer(str(source))
+    for rule in plan.rules:
+        for operator in rule.operators:
+            _add_rule(engine, rule, operator)
+    with quiet():
+        ranges = _calibrate(source, engine, plan, samples) if engine.need_calibration else None
+        quantized = engine.quantize(ranges).quantized_model
+    path.write_bytes(_with_metadata(bytes(quantized), plan.arithmetic))
+
+
+def operators(path: Path) -> list[tuple[str, str, str]]:
+    """Lists a file's operators as (signature, operator name, layer name), in order.
+
+    The layer name is the operator's outputs', joined as ai-edge-quantizer does, so that a plan's expressions
+    see the same.
+    """
+    return [(part, kind, name) for part, kind, name, _, _ in walk(path)]
+
+
+def walk(path: Path) -> Iterator[tuple]:
+    """Yields (signature, operator name, layer name, operator, subgraph) of each operator of a file, in order."""
+    from ai_edge_litert.tools import flatbuffer_utils
+
+    model = flatbuffer_utils.read_model(str(path))
+    kinds = {code: name for name, code in vars(flatbuffer_utils.BuiltinOperator).items() if name.isupper()}
+    parts = {entry.subgraphIndex: entry.signatureKey.decode() for entry in model.signatureDefs}
+    for index, graph in enumerate(model.subgraphs):
+        for operator in graph.operators:
+            kind = kinds[model.operatorCodes[operator.opcodeIndex].builtinCode]
+            name = "".join(graph.tensors[output].name.decode() + ";" for output in operator.outputs)
+            yield parts.get(index, str(index)), kind, name, operator, graph
+
+
+def check_rules(plan: TflitePlan, found: list[tuple[str, str, str]], *, plan_name: str) -> None:
+    """Checks that each rule of a plan finds an operator.
+
+    Raises:
+        PlanError: lists the rules that find none.
+    """
+    idle = [
+        f"{rule.layers!r} {'/'.join(rule.operators)}"
+        for rule in plan.rules
+        if not any(kind in rule.operators and re.search(rule.layers, name) for _, kind, name in found)
+    ]
+    if idle:
+        raise PlanError(f"plan for {plan_name}: no operator matches the rule {'; '.join(idle)}")
+
+
+def _add_rule(engine, rule: Rule, operator: str) -> None:
+    from ai_edge_quantizer import algorithm_manager
+
+    if rule.precision == "static_int8":
+        engine.add_static_config(rule.layers, operator, activation_num_bits=8, weight_num_bits=8)
+    elif rule.precision == "dynamic_int8":
+        engine.add_dynamic_config(rule.layers, operator, num_bits=8)
+    elif rule.precision == "float":
+        engine.update_quantization_recipe(
+            rule.layers, operator, algorithm_key=algorithm_manager.AlgorithmName.NO_QUANTIZE
+        )
+    else:
+        bits = int(rule.precision.removeprefix("weight_int"))
+        # A look-up has no arithmetic: its table is stored in few bits and expanded a row at a time.
+        add = engine.add_dynamic_config if operator == "EMBEDDING_LOOKUP" else engine.add_weight_only_config
+        add(rule.layers, operator, num_bits=bits)
+
+
+def _calibrate(source: Path, engine, plan: TflitePlan, samples) -> dict:
+    from ai_edge_quantizer import calibrator
+    from ai_edge_quantizer.utils import qsv_utils
+
+    update = {"min_max": qsv_utils.min_max_update, "moving_average": qsv_utils.moving_average_update}
+    collector = calibrator.Calibrator(str(source), num_threads=2, qsv_update_func=update[plan.calibration])
+    collector.calibrate(samples, engine._recipe_manager)
+    return collector.get_model_qsvs()
+
+
+def _with_metadata(model_bytes: bytes, arithmetic: str) -> bytes:
+    if arithmetic == "fp32":
+        return model_bytes
+    from ai_edge_litert.tools import flatbuffer_utils
+
+    schema = flatbuffer_utils.schema_fb
+    model = flatbuffer_utils.read_model_from_bytearray(bytearray(model_bytes))
+    buffer, entry = schema.BufferT(), schema.MetadataT()
+    buffer.data = np.frombuffer(b"fp16accfp16", dtype=np.uint8)
+    entry.name, entry.buffer = REDUCED_PRECISION, len(model.buffers)
+    model.buffers.append(buffer)
+    model.metadata = [*(model.metadata or []), entry]
+    return bytes(flatbuffer_utils.convert_object_to_bytearray(model))

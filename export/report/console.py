@@ -1,0 +1,88 @@
+"""Terminal output of the export commands: progress by step, and the table of results and verdicts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.table import Table
+from rich.text import Text
+
+from export.budgets import Budget
+from export.pipeline import OnStep
+from export.steps import STEPS, Step
+
+VERDICTS = {True: ("pass", "green"), False: ("FAIL", "bold red"), None: ("not measured", "yellow")}
+
+
+@contextmanager
+def step_progress(console: Console) -> Iterator[OnStep]:
+    """Shows a bar a step, and one for all; yields the callback that moves them."""
+    columns = (TextColumn("{task.description}"), BarColumn(bar_width=24), TimeElapsedColumn())
+    with Progress(*columns, console=console) as progress:
+        total = progress.add_task("[bold]export", total=len(STEPS))
+        tasks: dict[str, TaskID] = {}
+
+        def on_step(step: Step, state: str) -> None:
+            if state == "started":
+                tasks[step.name] = progress.add_task(step.title, total=None)
+            elif state == "cached":
+                progress.add_task(f"{step.title} [dim](unchanged)", total=1, completed=1, start=False)
+            else:
+                progress.update(tasks[step.name], total=1, completed=1)
+            if state != "started":
+                progress.advance(total)
+
+        yield on_step
+
+
+def print_result(console: Console, manifest: Mapping[str, Any], out: str) -> None:
+    """Prints where the weights came from, the files, and every verdict."""
+    print_weights(console, manifest["weights"])
+    files = Table(title=f"{out}", title_justify="left")
+    for name, justify in (("file", "left"), ("engine", "left"), ("precision", "left"), ("MB", "right")):
+        files.add_column(name, justify=justify)
+    for name, entry in manifest["files"].items():
+        size = f"{entry['bytes'] / 1e6:.2f}"
+        files.add_row(name, entry.get("engine", ""), entry.get("precision", ""), size)
+    console.print(files)
+    parameters = manifest["parameters"]
+    parts = ", ".join(f"{part} {count:,}" for part, count in parameters.items() if part != "total")
+    console.print(f"parameters: {parameters['total']:,} ({parts})")
+    print_budgets(console, [Budget.from_dict(values) for values in manifest["budgets"]])
+
+
+def print_weights(console: Console, weights: Mapping[str, str]) -> None:
+    """Says where the weights came from; loudly, where they are random."""
+    if weights["source"] == "random":
+        console.print(Text(f"WEIGHTS ARE RANDOM ({weights['detail']})", style="bold white on red"))
+    else:
+        console.print(f"weights: {weights['source']}, {weights['detail']}")
+
+
+def print_budgets(console: Console, budgets: list[Budget]) -> None:
+    """Prints a row for each limit: value, verdict and how it was measured."""
+    table = Table(title="budgets", title_justify="left")
+    for name in ("what", "limit", "value", "verdict", "how"):
+        table.add_column(name, justify="right" if name in ("limit", "value") else "left")
+    for budget in budgets:
+        word, style = VERDICTS[budget.passed]
+        limit = f"{budget.relation} {format_value(budget.limit, budget.unit)}"
+        table.add_row(
+            budget.name, limit, format_value(budget.value, budget.unit), Text(word, style=style), budget.how
+        )
+    console.print(table)
+
+
+def format_value(value: float | None, unit: str) -> str:
+    """Formats a value for people: bytes as MB, counts with separators, small figures with four digits."""
+    if value is None:
+        return "-"
+    if unit == "bytes":
+        return f"{value / 1e6:.2f} MB"
+    if unit:
+        return f"{value:.1f} {unit}"
+    return f"{value:,}" if isinstance(value, int) else f"{value:.4g}"

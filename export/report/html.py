@@ -1,0 +1,63 @@
+"""The bundle's report: one HTML file, no network, no script."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from PIL import Image
+
+from export.budgets import Budget
+from export.report.console import VERDICTS, format_value
+
+SHEET_COLUMNS = 16
+
+
+def render_report(manifest: Mapping[str, Any], folder: Path) -> str:
+    """Renders the report of a bundle that lies in `folder`, complete but for its manifest."""
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined,
+        trim_blocks=True, lstrip_blocks=True,
+    )  # fmt: skip
+    layers = json.loads((folder / "plan.json").read_text())["layers"]
+    return environment.get_template("template.html").render(
+        manifest=manifest,
+        budgets=[_budget_row(Budget.from_dict(values)) for values in manifest["budgets"]],
+        layers=layers,
+        precisions=sorted(Counter(layer["precision"] for layer in layers).items()),
+        sheet=_contact_sheet(folder / "golden.npz"),
+    )
+
+
+def _budget_row(budget: Budget) -> dict[str, str]:
+    return {
+        "name": budget.name,
+        "limit": f"{budget.relation} {format_value(budget.limit, budget.unit)}",
+        "value": format_value(budget.value, budget.unit),
+        "verdict": VERDICTS[budget.passed][0],
+        "state": {True: "pass", False: "fail", None: "open"}[budget.passed],
+        "how": budget.how,
+    }
+
+
+def _contact_sheet(golden: Path) -> str:
+    """Returns the parity screens as the model sees them, a data URL."""
+    with np.load(golden, allow_pickle=False) as arrays:
+        images = arrays["image"]  # [N, H, W, 3]
+    count, height, width, _ = images.shape
+    columns = min(SHEET_COLUMNS, count)
+    rows = -(-count // columns)
+    sheet = np.full((rows * height, columns * width, 3), 255, np.uint8)
+    for index, image in enumerate(images):
+        top, left = index // columns * height, index % columns * width
+        sheet[top : top + height, left : left + width] = image
+    data = io.BytesIO()
+    Image.fromarray(sheet).save(data, "WEBP", quality=70, method=4)
+    return "data:image/webp;base64," + base64.b64encode(data.getvalue()).decode()

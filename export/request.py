@@ -1,0 +1,139 @@
+"""What is to be exported: read and checked before any work starts."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from encoder.config import CHECKPOINTS, EncoderConfig, preset
+from export.calibration import DEFAULT_FOLDER, Sample, folder_sha256, load_samples
+from export.quantize.plan import Plan, load_plan
+
+ROOT = Path(__file__).parents[1]
+TOOLS = (
+    "torch", "timm", "transformers", "safetensors", "onnx", "onnxsim", "onnxscript", "onnxruntime", "optimum",
+    "optimum-onnx", "litert-torch", "litert-converter", "ai-edge-litert", "ai-edge-quantizer", "numpy", "pillow",
+)  # fmt: skip
+"""Packages whose versions may change the exported bytes; they are named in the manifest."""
+
+
+class RequestError(ValueError):
+    """An export that cannot be started; the message says what is wrong and what to do."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """One export, all inputs read and checked.
+
+    Attributes:
+        preset: name of the bundle.
+        config: of the encoder.
+        weights: explicit safetensors file, or None.
+        seed: of random weights.
+        folder: of the calibration data.
+        samples: its samples.
+        plan: the precision plan.
+        out: where the bundle goes.
+    """
+
+    preset: str
+    config: EncoderConfig
+    weights: Path | None
+    seed: int
+    folder: Path
+    samples: tuple[Sample, ...]
+    plan: Plan
+    out: Path
+
+    def inputs(self) -> dict[str, Any]:
+        """Returns everything but code and tools that decides what is exported, as JSON can hold it."""
+        checkpoint = CHECKPOINTS / f"{self.preset}.safetensors"
+        return {
+            "config": self.config.to_dict(),
+            "seed": self.seed,
+            "weights": [_sha256(path) for path in (self.weights, checkpoint) if path and path.is_file()],
+            "samples": folder_sha256(list(self.samples)),
+            "plan": self.plan.to_dict(),
+        }
+
+
+def read_request(
+    name: str,
+    *,
+    config_file: Path | None = None,
+    weights: Path | None = None,
+    folder: Path | None = None,
+    plan_file: Path | None = None,
+    out: Path | None = None,
+    seed: int = 0,
+) -> Request:
+    """Reads and checks all inputs of an export.
+
+    Args:
+        name: of the preset, and of the bundle.
+        config_file: JSON of a config that replaces the preset's; `name` then only names the bundle.
+        weights: safetensors file.
+        folder: calibration data.
+        plan_file: precision plan.
+        out: bundle folder, by default dist/NAME.
+        seed: of random weights.
+
+    Raises:
+        ConfigError, PlanError, CalibrationError, RequestError: bad input; the message says what and where.
+    """
+    config = preset(name) if config_file is None else _read_config(config_file)
+    if not name or not all(letter.isalnum() or letter in "_-" for letter in name):
+        raise RequestError(f"the bundle's name {name!r} may hold only letters, digits, _ and -")
+    if weights is not None and not weights.is_file():
+        raise RequestError(f"{weights}: no such weights file")
+    folder = folder or DEFAULT_FOLDER
+    out = out or ROOT / "dist" / name
+    if out.exists() and not (out / "manifest.json").is_file() and (not out.is_dir() or any(out.iterdir())):
+        raise RequestError(f"{out}: exists and is not a bundle; it is left alone, choose another --out")
+    return Request(
+        preset=name,
+        config=config,
+        weights=weights,
+        seed=seed,
+        folder=folder,
+        samples=tuple(load_samples(folder, config.user_embed_dim)),
+        plan=load_plan(name, plan_file),
+        out=out,
+    )
+
+
+def _read_config(path: Path) -> EncoderConfig:
+    try:
+        values = json.loads(path.read_text())
+    except FileNotFoundError:
+        raise RequestError(f"{path}: no such config file") from None
+    except (OSError, ValueError) as error:
+        raise RequestError(f"{path}: not a JSON file: {error}") from error
+    if not isinstance(values, dict):
+        raise RequestError(f"{path}: must hold one JSON object of config keys")
+    return EncoderConfig.from_dict(values)
+
+
+def digest(*parts: Any) -> str:
+    """Returns one hash over values that JSON can hold."""
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+def source_digest(patterns: tuple[str, ...]) -> str:
+    """Returns one hash over the repository's files that match, names included."""
+    files = sorted({path for pattern in patterns for path in ROOT.glob(pattern) if path.is_file()})
+    return digest([[path.relative_to(ROOT).as_posix(), _sha256(path)] for path in files])
+
+
+def tool_versions() -> dict[str, str]:
+    """Returns the versions of the tools that an export runs through."""
+    return {name: version(name) for name in TOOLS}
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

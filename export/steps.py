@@ -1,0 +1,191 @@
+"""The steps of an export, in order. Each reads earlier steps' files and writes its own."""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+
+from encoder.config import VOCABULARY
+from export.request import Request
+from runtime.bundle import PARTS, SIGNATURES
+
+TOKENS = ("screen_tokens", "text_token")
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step.
+
+    Attributes:
+        name: of the step and of its folder in the cache.
+        title: what the terminal shows.
+        needs: steps whose files it reads.
+        sources: code that decides its result, as globs in the repository.
+        run: called with the request, the folders of the needed steps by name, and its own folder.
+    """
+
+    name: str
+    title: str
+    needs: tuple[str, ...]
+    sources: tuple[str, ...]
+    run: Callable[[Request, Mapping[str, Path], Path], None]
+
+
+def make_encoder(request: Request, folders: Mapping[str, Path], out: Path) -> None:
+    """Builds the encoder, finds its weights, and stores both for the other steps."""
+    from safetensors.torch import save_file
+
+    from encoder.model import count_parameters
+    from encoder.weights import load_encoder
+
+    encoder, weights = load_encoder(request.config, file=request.weights, seed=request.seed)
+    state = {name: tensor.contiguous() for name, tensor in encoder.state_dict().items()}
+    save_file(state, out / "encoder.safetensors")
+    facts = {"weights": asdict(weights), "parameters": count_parameters(encoder)}
+    (out / "encoder.json").write_text(json.dumps(facts))
+
+
+def make_inputs(request: Request, folders: Mapping[str, Path], out: Path) -> None:
+    """Preprocesses and tokenizes both splits."""
+    from export.calibration import SPLITS, preprocess
+
+    for split in SPLITS:
+        samples = [sample for sample in request.samples if sample.split == split]
+        np.savez(out / f"{split}.npz", **preprocess(samples, request.config, VOCABULARY))
+
+
+def make_golden(request: Request, folders: Mapping[str, Path], out: Path) -> None:
+    """Runs PyTorch eagerly on both splits: golden vectors, and the tokens that calibrate `fuse`."""
+    from export.golden import run_encoder, write_golden
+
+    encoder = _encoder(request, folders["encoder"])
+    write_golden(encoder, read_arrays(folders["inputs"] / "parity.npz"), out / "golden.npz")
+    inputs = read_arrays(folders["inputs"] / "calibration.npz")
+    tokens = run_encoder(encoder, inputs)
+    np.savez(out / "calibration.npz", **inputs, **{name: tokens[name] for name in TOKENS})
+
+
+def make_tflite(request: Request, folders: Mapping[str, Path], out: Path) -> None:
+    """Converts the float .tflite."""
+    from export.tflite import write_tflite
+
+    encoder = _rewritten(request, folders["encoder"])
+    write_tflite(encoder, request.config, out / "encoder_fp32.tflite")
+
+
+def make_onnx(request: Request, folders: Mapping[str, Path], out: Path) -> None:
+    """Exports the float ONNX files."""
+    from export.onnx import compose, write_onnx
+
+    encoder = _rewritten(request, folders["encoder"])
+    for part in PARTS:
+        write_onnx(encoder, request.config, part, out / f"{part}_fp32.onnx")
+    compose({part: out / f"{part}_fp32.onnx" for part in PARTS}, out / "encoder_fp32.onnx")
+
+
+def make_tflite_int8(request: Request, folders: Mapping[str, Path], out: Path) -> None:
+    """Calibrates and quantizes the .tflite, and lists the precision that every layer got."""
+    from export.quantize.layers import layer_precisions
+    from export.quantize.tflite import quantize_tflite
+
+    samples = {part: list(_calibration(folders["golden"], part)) for part in PARTS}
+    quantize_tflite(
+        folders["tflite"] / "encoder_fp32.tflite", request.plan.tflite, samples, out / "encoder.tflite"
+    )
+    layers = layer_precisions(out / "encoder.tflite")
+    plan = {"plan": request.plan.to_dict(), "layers": layers}
+    (out / "plan.json").write_text(json.dumps(plan, indent=1) + "\n")
+
+
+def make_onnx_int8(request: Request, folders: Mapping[str, Path], out: Path) -> None:
+    """Calibrates and quantizes the ONNX files."""
+    from export.onnx import compose
+    from export.quantize.onnx import quantize_onnx
+
+    for part in PARTS:
+        samples = list(_calibration(folders["golden"], part))
+        source = folders["onnx"] / f"{part}_fp32.onnx"
+        quantize_onnx(source, part, request.plan.onnx, samples, out / f"{part}.onnx")
+    compose({part: out / f"{part}.onnx" for part in PARTS}, out / "encoder.onnx")
+
+
+def make_parity(request: Request, folders: Mapping[str, Path], out: Path) -> None:
+    """Measures every engine, precision and signature against the golden vectors."""
+    from export.budgets import PARITY
+    from export.bundle import MODEL_FILES, link
+    from runtime.bundle import tensor_specs
+    from runtime.parity import load_golden, measure_files
+
+    tensors = tensor_specs(request.config.to_dict())
+    golden = load_golden(folders["golden"] / "golden.npz", tensors)
+    for name, entry in MODEL_FILES.items():
+        link(folders[entry["step"]] / name, out / name)
+    rows = measure_files(out, MODEL_FILES, tensors, golden, PARITY)
+    for name in MODEL_FILES:
+        (out / name).unlink()
+    (out / "parity.json").write_text(json.dumps([asdict(row) for row in rows]))
+
+
+MODEL_CODE = ("encoder/*.py",)
+TRACED_CODE = (*MODEL_CODE, "runtime/bundle.py", "export/views.py", "export/rewrites/*.py")
+INPUT_CODE = (
+    "export/calibration.py",
+    "runtime/preprocess.py",
+    "runtime/tokenizer.py",
+    "runtime/*.tsv",
+    "encoder/assets/vocab.txt",
+)
+QUANTIZE_CODE = ("export/quantize/*.py", "export/onnx.py")
+PARITY_CODE = ("runtime/*.py", "export/budgets.py")
+
+STEPS: tuple[Step, ...] = (
+    Step("encoder", "build the encoder, find weights", (), MODEL_CODE, make_encoder),
+    Step("tflite", "convert: TFLite, float", ("encoder",), (*TRACED_CODE, "export/tflite.py"), make_tflite),
+    Step("inputs", "preprocess and tokenize screens", (), INPUT_CODE, make_inputs),
+    Step("golden", "golden vectors from PyTorch", ("encoder", "inputs"),
+         (*MODEL_CODE, "export/golden.py"), make_golden),
+    Step("onnx", "convert: ONNX, float", ("encoder",), (*TRACED_CODE, "export/onnx.py"), make_onnx),
+    Step("onnx_int8", "calibrate and quantize: ONNX", ("golden", "onnx"), QUANTIZE_CODE, make_onnx_int8),
+    Step("tflite_int8", "calibrate and quantize: TFLite", ("golden", "tflite"),
+         QUANTIZE_CODE, make_tflite_int8),
+    Step("parity", "parity with PyTorch", ("golden", "tflite", "tflite_int8", "onnx", "onnx_int8"),
+         PARITY_CODE, make_parity),
+)  # fmt: skip
+"""In an order in which each comes after what it needs; steps that do not need each other run side by side."""
+
+
+def read_arrays(path: Path) -> dict[str, np.ndarray]:
+    """Reads all arrays of an .npz."""
+    with np.load(path, allow_pickle=False) as arrays:
+        return dict(arrays)
+
+
+def _calibration(folder: Path, signature: str):
+    arrays = read_arrays(folder / "calibration.npz")
+    for row in range(len(arrays["image"])):
+        yield {name: arrays[name][row : row + 1] for name in SIGNATURES[signature].inputs}
+
+
+@functools.lru_cache(maxsize=1)
+def _load(config, path: Path):
+    from encoder.model import build
+    from encoder.weights import load_state
+
+    encoder = build(config)
+    load_state(encoder, path)
+    return encoder
+
+
+def _encoder(request: Request, folder: Path):
+    return _load(request.config, folder / "encoder.safetensors")
+
+
+def _rewritten(request: Request, folder: Path):
+    from export.rewrites import rewrite
+
+    return rewrite(_encoder(request, folder))

@@ -1,0 +1,124 @@
+"""Measures models in a process of its own, which `runtime.bench` starts. JSON in (argument), JSON out."""
+
+import contextlib
+import gc
+import json
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from runtime.bundle import PARTS, SIGNATURES, TensorSpec
+from runtime.engines import Engine, import_engine
+
+_WARM_UP_S = 0.3
+_KEYSTROKE = ("text", "fuse")
+
+
+def example_inputs(tensors: dict[str, TensorSpec]) -> dict[str, np.ndarray]:
+    """Seeded arrays for every public tensor; ids and mask are ones, a full text."""
+    random = np.random.default_rng(0)
+    arrays = {}
+    for name, (dtype, shape) in tensors.items():
+        if dtype == "uint8":
+            arrays[name] = random.integers(0, 256, shape, dtype=np.uint8)
+        elif dtype == "int32":
+            arrays[name] = np.ones(shape, np.int32)
+        else:
+            arrays[name] = random.normal(size=shape).astype(np.float32)
+    return arrays
+
+
+def memory_bytes() -> dict[str, int] | None:
+    """This process's private dirty, resident and peak resident memory; None where it cannot be told."""
+    try:
+        rollup = Path("/proc/self/smaps_rollup").read_text()
+        status = Path("/proc/self/status").read_text()
+    except OSError:
+        return None
+    fields = dict(
+        line.split(":", 1) for line in (rollup.split("\n", 1)[1] + status).splitlines() if ":" in line
+    )
+    names = {"private": "Private_Dirty", "resident": "VmRSS", "peak": "VmHWM"}
+    return {key: int(fields[field].split()[0]) * 1024 for key, field in names.items()}
+
+
+def measure_cold(request: dict) -> dict:
+    """Opens the models and runs every part once: times, and memory over a process that has the engine."""
+    arrays = example_inputs(_tensors(request))
+    begin = time.perf_counter()
+    import_engine(request["engine"])
+    import_ms = _ms(begin)
+    gc.collect()
+    with contextlib.suppress(OSError):
+        Path("/proc/self/clear_refs").write_text("5")  # the peak starts anew, without that of the imports
+    before = memory_bytes()
+    begin = time.perf_counter()
+    engine = _open(request)
+    load_ms = _ms(begin)
+    begin = time.perf_counter()
+    _run(engine, PARTS, arrays)
+    first_encode_ms = _ms(begin)
+    _run(engine, PARTS, arrays)  # a second time: what only the first run needs is gone again
+    gc.collect()
+    after = memory_bytes()
+    result = {"import_ms": import_ms, "load_ms": load_ms, "first_encode_ms": first_encode_ms}
+    if before is None or after is None:
+        return result | {"private_bytes": None, "peak_bytes": None}
+    return result | {
+        "private_bytes": after["private"] - before["private"],
+        "peak_bytes": after["peak"] - before["resident"],
+    }
+
+
+def measure_latency(request: dict) -> dict:
+    """Times each part, a keystroke (text and fuse) and the whole, warmed up; milliseconds of every run."""
+    arrays = example_inputs(_tensors(request))
+    engine = _open(request)
+    stages = {part: (part,) for part in PARTS} | {"keystroke": _KEYSTROKE, "encode": PARTS}
+    return {
+        name: timed(lambda parts=parts: _run(engine, parts, arrays), request["runs"])
+        for name, parts in stages.items()
+    }
+
+
+def timed(call: Callable[[], object], runs: int) -> list[float]:
+    """Milliseconds of each of `runs` calls, after a warm-up."""
+    warm = time.perf_counter()
+    while time.perf_counter() - warm < _WARM_UP_S:
+        call()
+    times = []
+    for _ in range(runs):
+        begin = time.perf_counter()
+        call()
+        times.append(_ms(begin))
+    return times
+
+
+def _ms(begin: float) -> float:
+    return (time.perf_counter() - begin) * 1e3
+
+
+def _tensors(request: dict) -> dict[str, TensorSpec]:
+    return {name: TensorSpec(dtype, tuple(shape)) for name, (dtype, shape) in request["tensors"].items()}
+
+
+def _open(request: dict) -> Engine:
+    paths = {signature: Path(path) for signature, path in request["paths"].items()}
+    engine = Engine(paths, request["threads"], _tensors(request))
+    engine.open(*PARTS)
+    return engine
+
+
+def _run(engine: Engine, parts: tuple[str, ...], arrays: dict[str, np.ndarray]) -> None:
+    known = dict(arrays)
+    for part in parts:
+        known |= engine.run(part, {name: known[name] for name in SIGNATURES[part].inputs})
+
+
+if __name__ == "__main__":
+    asked = json.loads(sys.argv[1])
+    measured = {"cold": measure_cold, "latency": measure_latency}[asked["measure"]](asked)
+    print(json.dumps(measured))

@@ -1,0 +1,262 @@
+"""The bundle: what an exported folder holds, and the contract between the models and whoever runs them."""
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from runtime.errors import InputError
+
+SCHEMA_VERSION = 1
+MANIFEST = "manifest.json"
+ENGINES = ("tflite", "onnx")
+PRECISIONS = ("int8", "fp32")
+SCREEN_TOKENS = 5  # the global view, then the four regions
+_SIZES = ("text_max_length", "user_embed_dim", "text_projection_dim")
+
+
+class BundleError(InputError):
+    """The folder is not a usable bundle."""
+
+
+class TensorSpec(NamedTuple):
+    """A tensor's numpy dtype name and its shape, batch 1."""
+
+    dtype: str
+    shape: tuple[int, ...]
+
+
+class Signature(NamedTuple):
+    """A callable part of the model, by the names of its public tensors."""
+
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+
+
+SIGNATURES: dict[str, Signature] = {
+    "vision": Signature(("image",), ("screen_tokens",)),
+    "text": Signature(("input_ids", "attention_mask"), ("text_token",)),
+    "fuse": Signature(("screen_tokens", "text_token", "user"), ("embedding",)),
+    "encode": Signature(("image", "input_ids", "attention_mask", "user"), ("embedding",)),
+}
+PARTS = ("vision", "text", "fuse")  # `encode` is their composition
+
+
+def tensor_specs(config: Mapping[str, Any]) -> dict[str, TensorSpec]:
+    """The public tensors of an encoder, by name.
+
+    Args:
+        config: image_size (height, width), text_max_length, user_embed_dim and text_projection_dim (the
+            width of every token and of the embedding); further keys are ignored.
+
+    Raises:
+        BundleError: A key is missing or is not made of positive integers.
+    """
+    size = config.get("image_size")
+    if not isinstance(size, (list, tuple)) or len(size) != 2 or not all(map(_is_size, size)):
+        raise BundleError(f"config: image_size must be [height, width] in pixels, not {size!r}")
+    for key in _SIZES:
+        if not _is_size(config.get(key)):
+            raise BundleError(f"config: {key} must be a positive integer, not {config.get(key)!r}")
+    height, width = size
+    length, user, token = (config[key] for key in _SIZES)
+    return {
+        "image": TensorSpec("uint8", (1, height, width, 3)),
+        "input_ids": TensorSpec("int32", (1, length)),
+        "attention_mask": TensorSpec("int32", (1, length)),
+        "user": TensorSpec("float32", (1, user)),
+        "screen_tokens": TensorSpec("float32", (1, SCREEN_TOKENS, token)),
+        "text_token": TensorSpec("float32", (1, 1, token)),
+        "embedding": TensorSpec("float32", (1, token)),
+    }
+
+
+def _is_size(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value > 0
+
+
+def select_files(files: Mapping[str, Mapping[str, Any]], engine: str, precision: str) -> dict[str, str]:
+    """Which file serves which signature, as the entries' engine, precision and signatures say.
+
+    Args:
+        files: The manifest's "files": file name -> entry.
+
+    Returns:
+        Signature -> file name; without "encode" where no file of its own serves it.
+
+    Raises:
+        BundleError: Unknown engine or precision, or no files that serve vision, text and fuse.
+    """
+    if engine not in ENGINES:
+        raise BundleError(f"unknown engine {engine!r}: choose one of {', '.join(ENGINES)}")
+    if precision not in PRECISIONS:
+        raise BundleError(f"unknown precision {precision!r}: choose one of {', '.join(PRECISIONS)}")
+    chosen = {
+        signature: name
+        for name, entry in files.items()
+        if entry.get("engine") == engine and entry.get("precision") == precision
+        for signature in entry.get("signatures", ())
+    }
+    missing = [part for part in PARTS if part not in chosen]
+    if missing:
+        found = sorted({f"{e['engine']} {e.get('precision')}" for e in files.values() if "engine" in e})
+        raise BundleError(
+            f"no {engine} {precision} file for {', '.join(missing)}; "
+            f"the bundle has: {', '.join(found) or 'none'}"
+        )
+    return chosen
+
+
+def file_sha256(path: Path) -> str:
+    """Hexadecimal SHA-256 of a file."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """An exported folder whose manifest was checked. Files are checked as they are first used."""
+
+    path: Path
+    manifest: dict[str, Any]
+    tensors: dict[str, TensorSpec]
+    _verified: set[str] = field(default_factory=set, repr=False, compare=False)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike, *, verify: bool = False) -> "Bundle":
+        """Reads a bundle's manifest.
+
+        Args:
+            path: The bundle's folder.
+            verify: Check every listed file now, instead of each as it is first used.
+
+        Raises:
+            BundleError: No such folder, no manifest, a manifest that is not what this version reads, or
+                (with `verify`) a missing or altered file.
+        """
+        path = Path(path)
+        manifest = _read_manifest(path)
+        bundle = cls(path, manifest, _check_manifest(manifest, path / MANIFEST))
+        if verify:
+            for name in bundle.files:
+                bundle.file(name)
+        return bundle
+
+    @property
+    def files(self) -> dict[str, dict[str, Any]]:
+        """The manifest's file entries, by file name."""
+        return self.manifest["files"]
+
+    @property
+    def image_size(self) -> tuple[int, int]:
+        """Height and width, in pixels, of the image that the model takes."""
+        _, height, width, _ = self.tensors["image"].shape
+        return height, width
+
+    @property
+    def text_max_length(self) -> int:
+        """Number of token ids that the model takes."""
+        return self.tensors["input_ids"].shape[1]
+
+    @property
+    def vocab(self) -> Path:
+        """The vocabulary's verified file."""
+        return self.file(self.manifest["tokenizer"]["vocab"])
+
+    def file(self, name: str) -> Path:
+        """Path of a listed file, after comparing its SHA-256 with the manifest (once).
+
+        Raises:
+            BundleError: The file is not listed, is missing, or is not the one that was exported.
+        """
+        path = self.path / name
+        if name in self._verified:
+            return path
+        if name not in self.files:
+            raise BundleError(f"{self.path}: the manifest lists no file {name!r}")
+        if not path.is_file():
+            raise BundleError(f"{path}: the bundle's file is missing; export it again")
+        expected = self.files[name]["sha256"]
+        found = file_sha256(path)
+        if found != expected:
+            raise BundleError(
+                f"{path}: altered since its export: sha256 {found[:12]}..., "
+                f"the manifest says {expected[:12]}...; export it again"
+            )
+        self._verified.add(name)
+        return path
+
+
+def _read_manifest(folder: Path) -> dict[str, Any]:
+    path = folder / MANIFEST
+    if not folder.is_dir():
+        raise BundleError(f"{folder}: no such bundle folder")
+    try:
+        manifest = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise BundleError(f"{folder}: not a bundle: it has no {MANIFEST}") from None
+    except (ValueError, RecursionError) as error:
+        raise BundleError(f"{path}: not valid JSON: {error}") from error
+    except OSError as error:
+        raise BundleError(f"{path}: cannot be read: {error.strerror}") from error
+    if not isinstance(manifest, dict):
+        raise BundleError(f"{path}: must hold one JSON object")
+    return manifest
+
+
+def _check_manifest(manifest: dict[str, Any], path: Path) -> dict[str, TensorSpec]:
+    """Checks everything that the runtime relies on; returns the tensors."""
+    version = manifest.get("schema_version")
+    if version != SCHEMA_VERSION or isinstance(version, bool):
+        raise BundleError(
+            f"{path}: schema_version {version!r} is unknown, this runtime reads {SCHEMA_VERSION}; "
+            "export again, or use the runtime that belongs to the bundle"
+        )
+    for key in ("config", "tensors", "signatures", "preprocessing", "tokenizer", "files"):
+        if not isinstance(manifest.get(key), dict):
+            raise BundleError(f"{path}: {key!r} must be an object")
+    try:
+        tensors = tensor_specs(manifest["config"])
+    except BundleError as error:
+        raise BundleError(f"{path}: {error}") from None
+    for name, spec in tensors.items():
+        declared = {"dtype": spec.dtype, "shape": list(spec.shape)}
+        if manifest["tensors"].get(name) != declared:
+            raise BundleError(
+                f"{path}: tensor {name!r} must be {declared}, not {manifest['tensors'].get(name)}"
+            )
+    for name, signature in SIGNATURES.items():
+        declared = {"inputs": list(signature.inputs), "outputs": list(signature.outputs)}
+        if manifest["signatures"].get(name) != declared:
+            raise BundleError(f"{path}: signature {name!r} must be {declared}")
+    _check_text_and_image(manifest, path)
+    for name, entry in manifest["files"].items():
+        _check_file_entry(name, entry, path)
+    return tensors
+
+
+def _check_text_and_image(manifest: dict[str, Any], path: Path) -> None:
+    config, tokenizer = manifest["config"], manifest["tokenizer"]
+    expected = {"type": "wordpiece", "lowercase": True, "max_length": config["text_max_length"]}
+    for key, value in expected.items():
+        if tokenizer.get(key) != value:
+            raise BundleError(f"{path}: tokenizer {key} must be {value!r}, not {tokenizer.get(key)!r}")
+    if tokenizer.get("vocab") not in list(manifest["files"]):
+        raise BundleError(f"{path}: tokenizer vocab {tokenizer.get('vocab')!r} is not among the files")
+    expected = {"method": "area_integer", "size": list(config["image_size"]), "channels": "RGB"}
+    if manifest["preprocessing"].get("image") != expected:
+        raise BundleError(f"{path}: preprocessing image must be {expected}")
+
+
+def _check_file_entry(name: str, entry: object, path: Path) -> None:
+    if not name or name != os.path.basename(name) or "\\" in name or name in (".", ".."):
+        raise BundleError(f"{path}: file name {name!r} must be a plain name inside the bundle's folder")
+    digest = entry.get("sha256") if isinstance(entry, dict) else None
+    if not isinstance(digest, str) or len(digest) != 64:
+        raise BundleError(f"{path}: file {name!r} has no sha256")
+    signatures = entry.get("signatures", [])
+    if not isinstance(signatures, list) or not set(map(str, signatures)) <= SIGNATURES.keys():
+        raise BundleError(f"{path}: file {name!r}: signatures must be some of {', '.join(SIGNATURES)}")

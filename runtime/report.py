@@ -1,0 +1,91 @@
+"""Measurements as plain-text tables and as JSON."""
+
+import json
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from runtime.bench import LatencyRow, MemoryResult
+from runtime.parity import Check, ParityRow
+from runtime.terminal import table
+
+_SIGNS = {"max_abs": "<="}
+_NAMES = {
+    "max_abs": "max abs",
+    "cosine_min": "cosine",
+    "centred_cosine_min": "centred",
+    "identification": "own nearest",
+}
+
+
+def parity_table(rows: Sequence[ParityRow]) -> str:
+    """Every row with its verdict, and a line that sums up."""
+    header = ("engine", "precision", "signature", "max abs", "cosine min", "mean", "centred min", "mean",
+              "own nearest", "limits", "verdict")  # fmt: skip
+    cells = [
+        (
+            row.engine, row.precision, row.signature, f"{row.max_abs:.1e}",
+            f"{row.cosine_min:.6f}", f"{row.cosine_mean:.6f}",
+            f"{row.centred_cosine_min:.6f}", f"{row.centred_cosine_mean:.6f}",
+            f"{row.identification:.1%}", ", ".join(map(_limit, row.checks)) or "-",
+            _verdict(row),
+        )
+        for row in rows
+    ]  # fmt: skip
+    failed = sum(not row.passed for row in rows)
+    samples = rows[0].samples if rows else 0
+    well = f"all {len(rows)} rows within their limits"
+    summary = f"{failed} of {len(rows)} rows FAILED" if failed else well
+    return f"{table(header, cells, left=3)}\n\n{samples} samples against PyTorch: {summary}"
+
+
+def _limit(check: Check) -> str:
+    figure = f"{check.limit:.0%}" if check.metric == "identification" else f"{check.limit:g}"
+    return f"{_NAMES[check.metric]} {_SIGNS.get(check.metric, '>=')} {figure}"
+
+
+def _verdict(row: ParityRow) -> str:
+    if not row.checks:
+        return "-"
+    return "pass" if row.passed else "FAIL"
+
+
+def latency_table(rows: Sequence[LatencyRow]) -> str:
+    """Latency in milliseconds."""
+    header = ("engine", "precision", "threads", "stage", "p50 ms", "p90 ms", "p99 ms", "runs")
+    cells = [
+        (row.engine, row.precision, str(row.threads), row.stage,
+         f"{row.p50_ms:.3f}", f"{row.p90_ms:.3f}", f"{row.p99_ms:.3f}", str(row.runs))
+        for row in rows
+    ]  # fmt: skip
+    return table(header, cells, left=4)
+
+
+def memory_table(results: Sequence[MemoryResult]) -> str:
+    """Cold load and memory against the files' size, and how the memory was measured."""
+    header = ("engine", "precision", "import ms", "load ms", "first encode ms",
+              "files MB", "private MB", "peak MB")  # fmt: skip
+    cells = [
+        (r.engine, r.precision, f"{r.import_ms:.1f}", f"{r.load_ms:.1f}", f"{r.first_encode_ms:.1f}",
+         _mb(r.file_bytes), _mb(r.private_bytes), _mb(r.peak_bytes))
+        for r in results
+    ]  # fmt: skip
+    notes = dict.fromkeys(result.how for result in results)
+    return "\n".join([table(header, cells, left=2), *(f"memory: {note}" for note in notes)])
+
+
+def _mb(size_bytes: int | None) -> str:
+    return "not measured" if size_bytes is None else f"{size_bytes / 1e6:.2f}"
+
+
+def plain_json(value: Any) -> str:
+    """JSON that any reader takes: numbers that are not finite become null."""
+    return json.dumps(_finite(value), indent=1, allow_nan=False)
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -1,0 +1,171 @@
+"""The encoder as an app uses it: the screen once, then the text on every keystroke."""
+
+import os
+from collections.abc import Sequence
+
+import numpy as np
+
+from runtime.bundle import Bundle
+from runtime.engines import Engine, open_engine
+from runtime.errors import InputError
+from runtime.preprocess import load_image
+from runtime.tokenizer import WordPieceTokenizer
+
+
+class UserVectorError(InputError):
+    """The app's user vector cannot be used."""
+
+
+class NoScreenError(RuntimeError):
+    """A text was to be encoded before any screen was."""
+
+
+class ScreenEncoder:
+    """Turns screenshots, typed text and a user vector into embeddings.
+
+    It remembers the last screen, so give each thread an encoder of its own.
+
+    Example:
+        encoder = ScreenEncoder.load("dist/balanced")
+        encoder.encode_screen("screenshot.png")        # when the screen changes
+        embedding = encoder.encode_text("see you at")  # on a keystroke
+    """
+
+    def __init__(self, bundle: Bundle, engine: Engine) -> None:
+        self.bundle = bundle
+        self._engine = engine
+        self._tokenizer = WordPieceTokenizer(bundle.vocab, bundle.text_max_length)
+        self._screen_tokens: np.ndarray | None = None
+
+    @classmethod
+    def load(
+        cls, path: str | os.PathLike, engine: str = "tflite", precision: str = "int8", threads: int = 1
+    ) -> "ScreenEncoder":
+        """Opens an exported bundle.
+
+        Args:
+            path: The bundle's folder.
+            engine: "tflite" (LiteRT) or "onnx" (ONNX Runtime).
+            precision: "int8", what ships, or "fp32".
+            threads: Threads that a run may use.
+
+        Raises:
+            BundleError: Not a bundle, or one with a missing or altered file, or of another schema_version.
+            EngineError: The engine is not installed or cannot open the file.
+        """
+        bundle = Bundle.load(path)
+        return cls(bundle, open_engine(bundle, engine, precision, threads))
+
+    def encode(
+        self, image: object, text: str, user: Sequence[float] | np.ndarray | None = None
+    ) -> np.ndarray:
+        """Encodes a screen and a text; the screen is kept for `encode_text`.
+
+        Args:
+            image: A path, a PIL image or a uint8 array [h, w, 3], RGB, of any size.
+            text: What the user has typed so far, of any length.
+            user: The app's user vector, [64] finite numbers; None = unknown user.
+
+        Returns:
+            float32 [256], L2-normalized.
+
+        Raises:
+            ImageError: The image cannot be read.
+            TokenizerError: The text is not a string.
+            UserVectorError: The user vector has another length or a number that is not finite.
+        """
+        ids = self._tokens(text)
+        vector = self._user(user)
+        self.encode_screen(image)
+        return self._fuse(ids, vector)
+
+    def encode_screen(self, image: object) -> np.ndarray:
+        """Encodes a screen and keeps it for the texts that follow.
+
+        Args:
+            image: As for `encode`. Where it cannot be read, no screen is kept.
+
+        Returns:
+            The screen's tokens, float32 [5, 256].
+
+        Raises:
+            ImageError: The image cannot be read.
+        """
+        self._screen_tokens = None
+        pixels = load_image(image, self.bundle.image_size)
+        tokens = self._engine.run("vision", {"image": pixels[None]})["screen_tokens"]
+        self._screen_tokens = tokens
+        return tokens[0].copy()
+
+    def encode_text(self, text: str, user: Sequence[float] | np.ndarray | None = None) -> np.ndarray:
+        """Encodes a text on the last screen.
+
+        Args:
+            text: As for `encode`.
+            user: As for `encode`.
+
+        Returns:
+            float32 [256], L2-normalized.
+
+        Raises:
+            NoScreenError: No screen was encoded yet.
+            TokenizerError: The text is not a string.
+            UserVectorError: The user vector has another length or a number that is not finite.
+        """
+        if self._screen_tokens is None:
+            raise NoScreenError("no screen yet: call encode_screen(image) once before encode_text(text)")
+        return self._fuse(self._tokens(text), self._user(user))
+
+    def text_embedding(self, text: str) -> np.ndarray:
+        """The text token alone, without a screen or a user, to compare texts with each other.
+
+        Args:
+            text: As for `encode`.
+
+        Returns:
+            float32 [256], L2-normalized.
+
+        Raises:
+            TokenizerError: The text is not a string.
+        """
+        token = self._engine.run("text", self._tokens(text))["text_token"][0, 0]
+        return token / np.float32(max(float(np.linalg.norm(token)), 1e-12))
+
+    def _fuse(self, ids: dict[str, np.ndarray], user: np.ndarray) -> np.ndarray:
+        text_token = self._engine.run("text", ids)["text_token"]
+        arrays = {"screen_tokens": self._screen_tokens, "text_token": text_token, "user": user}
+        return self._engine.run("fuse", arrays)["embedding"][0]
+
+    def _tokens(self, text: str) -> dict[str, np.ndarray]:
+        input_ids, attention_mask = self._tokenizer.encode(text)
+        return {"input_ids": input_ids[None], "attention_mask": attention_mask[None]}
+
+    def _user(self, user: Sequence[float] | np.ndarray | None) -> np.ndarray:
+        shape = self.bundle.tensors["user"].shape
+        return np.zeros(shape, np.float32) if user is None else check_user(user, shape[1])[None]
+
+
+def check_user(user: Sequence[float] | np.ndarray, length: int) -> np.ndarray:
+    """A user vector as float32 [length].
+
+    Raises:
+        UserVectorError: Not a flat sequence of numbers, another length, or a number that is not finite.
+    """
+    try:
+        array = np.asarray(user)
+        if array.dtype.kind not in "fiu":
+            raise ValueError
+    except ValueError:
+        raise UserVectorError(f"the user vector must be {length} numbers in a flat list") from None
+    if array.shape != (length,):
+        found = f"{array.size} numbers" if array.ndim == 1 else f"an array of shape {list(array.shape)}"
+        raise UserVectorError(f"the user vector must be {length} numbers, not {found}")
+    with np.errstate(over="ignore"):
+        vector = array.astype(np.float32)
+    bad = np.flatnonzero(~np.isfinite(vector))
+    if bad.size:
+        raise UserVectorError(
+            f"the user vector holds {array[bad[0]]} at position {bad[0]}: "
+            "every number must be finite (float32)"
+        )
+    return vector

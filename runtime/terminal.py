@@ -1,0 +1,91 @@
+"""What the command lines share: one-line errors, plain tables, progress, and a quiet engine."""
+
+import argparse
+import contextlib
+import os
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from typing import IO, NoReturn
+
+from runtime.errors import InputError
+
+
+class Parser(argparse.ArgumentParser):
+    """An argparse parser that reports bad use in one line and lists what is valid."""
+
+    def error(self, message: str) -> NoReturn:
+        """Prints one line and exits 2."""
+        self.exit(2, error_line(f"{message} (see {self.prog} --help)"))
+
+    def refuse(self, unknown: Sequence[str]) -> NoReturn:
+        """Reports arguments that this parser does not know, and exits 2."""
+        options = [o for action in self._actions for o in action.option_strings if o.startswith("--")]
+        self.error(f"unknown argument {' '.join(unknown)}; the options are {', '.join(options)}")
+
+
+def error_line(message: object) -> str:
+    """The line that says what is wrong."""
+    return "error: " + " ".join(str(message).split()) + "\n"
+
+
+def table(header: Sequence[str], rows: Sequence[Sequence[str]], *, left: int = 1) -> str:
+    """Lines up columns; the first `left` to the left, the others to the right."""
+    widths = [max(len(row[column]) for row in (header, *rows)) for column in range(len(header))]
+
+    def line(row: Sequence[str]) -> str:
+        cells = [
+            cell.ljust(width) if column < left else cell.rjust(width)
+            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ]
+        return "  ".join(cells).rstrip()
+
+    return "\n".join([line(header), "  ".join("-" * width for width in widths), *map(line, rows)])
+
+
+class Progress:
+    """A line on a terminal that says how far a measurement is; nothing where there is no terminal."""
+
+    def __init__(self, stream: IO[str]) -> None:
+        self._stream = stream if stream.isatty() else None
+
+    def __call__(self, done: int, total: int, what: str) -> None:
+        """Shows `done` of `total` steps."""
+        if self._stream:
+            filled = 24 * done // max(total, 1)
+            bar = "#" * filled + "." * (24 - filled)
+            self._stream.write(f"\r\033[K[{bar}] {done}/{total}  {what}")
+            self._stream.flush()
+
+    def close(self) -> None:
+        """Clears the line."""
+        if self._stream:
+            self._stream.write("\r\033[K")
+            self._stream.flush()
+
+
+@contextlib.contextmanager
+def quiet_engine() -> Iterator[IO[str]]:
+    """Keeps what an engine writes to standard error away from the terminal, unless it fails.
+
+    Engines write there from C++, so the file descriptor itself is turned away; only a command line, which
+    owns the process, may do that.
+
+    Yields:
+        The real standard error, for progress.
+    """
+    sys.stderr.flush()
+    own = os.dup(2)
+    with tempfile.TemporaryFile() as captured, os.fdopen(own, "w") as stream:
+        os.dup2(captured.fileno(), 2)
+        try:
+            yield stream
+        except (InputError, OSError, KeyboardInterrupt):
+            raise  # told in one line of our own
+        except BaseException:
+            captured.seek(0)
+            os.write(own, captured.read())
+            raise
+        finally:
+            sys.stderr.flush()
+            os.dup2(own, 2)

@@ -1,0 +1,140 @@
+"""What makes a folder a bundle, and every way in which it is not one."""
+
+import pytest
+
+from runtime.bundle import MANIFEST, SIGNATURES, Bundle, BundleError, select_files, tensor_specs
+from tests.runtime.conftest import change_manifest
+
+CONFIG = {"image_size": [256, 128], "text_max_length": 64, "user_embed_dim": 64, "text_projection_dim": 256}
+
+
+def test_the_public_tensors():
+    specs = tensor_specs(CONFIG | {"backbone": "any"})
+    assert {name: (spec.dtype, spec.shape) for name, spec in specs.items()} == {
+        "image": ("uint8", (1, 256, 128, 3)),
+        "input_ids": ("int32", (1, 64)),
+        "attention_mask": ("int32", (1, 64)),
+        "user": ("float32", (1, 64)),
+        "screen_tokens": ("float32", (1, 5, 256)),
+        "text_token": ("float32", (1, 1, 256)),
+        "embedding": ("float32", (1, 256)),
+    }
+    named = {name for signature in SIGNATURES.values() for name in (*signature.inputs, *signature.outputs)}
+    assert named == specs.keys()
+
+
+@pytest.mark.parametrize(
+    "change", [{"image_size": [256]}, {"image_size": "256"}, {"user_embed_dim": 0}, {"text_max_length": True},
+               {"text_projection_dim": None}, {"image_size": [256, 12.5]}],
+)  # fmt: skip
+def test_a_config_of_other_sizes_is_refused(change):
+    with pytest.raises(BundleError, match=next(iter(change))):
+        tensor_specs(CONFIG | change)
+
+
+def test_a_bundle_tells_its_sizes_and_gives_its_files(tiny):
+    bundle = Bundle.load(str(tiny), verify=True)
+    assert bundle.image_size == (256, 128)
+    assert bundle.text_max_length == 64
+    assert bundle.vocab == tiny / "vocab.txt"
+    with pytest.raises(BundleError, match="lists no file"):
+        bundle.file("other.tflite")
+
+
+def test_which_file_serves_what(tiny):
+    files = Bundle.load(tiny).files
+    assert select_files(files, "tflite", "int8") == dict.fromkeys(
+        ("vision", "text", "fuse"), "encoder.tflite"
+    )
+    assert select_files(files, "onnx", "fp32") == {
+        "vision": "vision_fp32.onnx", "text": "text_fp32.onnx", "fuse": "fuse_fp32.onnx", "encode": "encoder_fp32.onnx",
+    }  # fmt: skip
+    with pytest.raises(BundleError, match="unknown engine 'torch': choose one of tflite, onnx"):
+        select_files(files, "torch", "int8")
+    with pytest.raises(BundleError, match="unknown precision 'int4': choose one of int8, fp32"):
+        select_files(files, "onnx", "int4")
+    del files["fuse.onnx"]
+    with pytest.raises(BundleError, match="no onnx int8 file for fuse"):
+        select_files(files, "onnx", "int8")
+
+
+def test_an_altered_file_is_named_when_it_is_used(copied):
+    path = copied / "encoder.tflite"
+    path.write_bytes(path.read_bytes() + b"\0")
+    bundle = Bundle.load(copied)
+    with pytest.raises(BundleError, match=r"encoder\.tflite: altered since its export: sha256"):
+        bundle.file("encoder.tflite")
+    with pytest.raises(BundleError, match="altered"):
+        Bundle.load(copied, verify=True)
+
+
+def test_a_missing_file_is_named_when_it_is_used(copied):
+    (copied / "vocab.txt").unlink()
+    with pytest.raises(BundleError, match=r"vocab\.txt: the bundle's file is missing"):
+        _ = Bundle.load(copied).vocab
+
+
+def test_no_folder_no_manifest_no_json(tmp_path):
+    with pytest.raises(BundleError, match="no such bundle folder"):
+        Bundle.load(tmp_path / "none")
+    with pytest.raises(BundleError, match="not a bundle"):
+        Bundle.load(tmp_path)
+    for content, message in (
+        ("{", "not valid JSON"),
+        ("[]", "one JSON object"),
+        ("\xff", "JSON"),
+        ("[" * 100_000, "JSON"),
+    ):
+        (tmp_path / MANIFEST).write_text(content, encoding="latin-1")
+        with pytest.raises(BundleError, match=message):
+            Bundle.load(tmp_path)
+
+
+def set_key(*keys_and_value):
+    """A change that sets a nested key of the manifest, or drops it where the value is None."""
+    *keys, last, value = keys_and_value
+
+    def change(manifest: dict) -> None:
+        for key in keys:
+            manifest = manifest[key]
+        if value is None:
+            del manifest[last]
+        else:
+            manifest[last] = value
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (set_key("schema_version", 2), "schema_version 2 is unknown, this runtime reads 1"),
+        (set_key("schema_version", None), "schema_version None is unknown"),
+        (set_key("schema_version", True), "schema_version True is unknown"),
+        (set_key("schema_version", "1"), "schema_version '1' is unknown"),
+        (set_key("config", None), "'config' must be an object"),
+        (set_key("config", "image_size", [0, 1]), "image_size"),
+        (set_key("tensors", "image", "shape", [1, 128, 128, 3]), "tensor 'image' must be"),
+        (set_key("tensors", "user", None), "tensor 'user' must be"),
+        (set_key("signatures", "text", "inputs", ["input_ids"]), "signature 'text' must be"),
+        (set_key("tokenizer", "type", "bpe"), "tokenizer type must be 'wordpiece'"),
+        (set_key("tokenizer", "lowercase", False), "tokenizer lowercase"),
+        (set_key("tokenizer", "max_length", 32), "tokenizer max_length"),
+        (set_key("tokenizer", "vocab", "words.txt"), "vocab 'words.txt' is not among the files"),
+        (set_key("tokenizer", "vocab", ["vocab.txt"]), "is not among the files"),
+        (set_key("preprocessing", "image", "method", "bilinear"), "preprocessing image must be"),
+        (set_key("files", "vocab.txt", {}), "'vocab.txt' has no sha256"),
+        (set_key("files", "vocab.txt", "text"), "'vocab.txt' has no sha256"),
+        (set_key("files", "vocab.txt", "signatures", ["rank"]), "signatures must be some of"),
+        *(
+            (set_key("files", name, {"sha256": "0" * 64}), "must be a plain name inside")
+            for name in ("../secret", "/etc/passwd", "sub/file", "..", ".", "", "a\\b")
+        ),
+    ],
+)  # fmt: skip
+def test_a_manifest_that_this_runtime_cannot_trust(copied, change, message):
+    change_manifest(copied, change)
+    with pytest.raises(BundleError, match=message) as caught:
+        Bundle.load(copied)
+    assert str(copied / MANIFEST) in str(caught.value)
+    assert "\n" not in str(caught.value)
