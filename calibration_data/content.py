@@ -22,6 +22,7 @@ DARK_ACCENT_LIGHTNESS = 57
 MAX_ATTEMPTS = 50
 # Of screens without a keyboard, how many show a draft; of Material screens, how many have a three-button bar.
 DRAFT_SHARE, BUTTONS_SHARE = 0.3, 0.35
+SHADES = ("neutral", "soft", "tinted-page")
 PAD_KINDS = ("login", "settings", "shop")
 NETWORKS = ("Fernsicht", "Home 5G", "Lighthouse", "WLAN-2041")
 STYLED_KINDS = ("chat", "feed")
@@ -33,7 +34,7 @@ def _addresses(people: list[str], split: str, rng: random.Random) -> list[str]:
     addresses = []
     for index, name in enumerate(people):
         plain = (
-            unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().lower().replace("'", "")
+            unicodedata.normalize("NFKD", name.replace("ı", "i")).encode("ascii", "ignore").decode().lower()
         )
         domain = spare[index % len(spare)].split("@")[1]
         own = rng.choice((".", "_", "")).join(plain.split()) if len(plain) > len(name) / 2 else ""
@@ -71,6 +72,7 @@ def _appearance(screen: Screen, rng: random.Random) -> dict:
         "accentHsl": accent_hsl,
         "toolbar": rng.choice(("plain", "tinted", "tinted", "colored")),
         "buttons": rng.random() < BUTTONS_SHARE,
+        "shade": rng.choice(SHADES),
         "textScale": round(rng.uniform(0.94, 1.1), 2),
         "status": _status(rng),
         "width_css": WIDTH_CSS_PX,
@@ -84,6 +86,19 @@ def _scene(screen: Screen, rng: random.Random) -> str:
     if screen.keyboard is None:
         return "letters" if rng.random() < DRAFT_SHARE else "browse"
     return {"letters": "letters", "digits": "number", "email": "email"}[screen.keyboard]
+
+
+def _common(screen: Screen, words: dict, rng: random.Random) -> dict:
+    """What every kind may show: labels, people and their addresses, names of an app and a network."""
+    people = rng.sample(words["people"], len(words["people"]))
+    return {
+        "ui": words["ui"],
+        "people": people,
+        "emails": _addresses(people, screen.split, rng),
+        "me": people[-1],
+        "app": rng.choice(pool(list(APPS), screen.split)),
+        "network": rng.choice(NETWORKS),
+    }
 
 
 def screen_spec(screen: Screen, seed: int, index: int, *, turn: int = 0, attempt: int = 0) -> dict:
@@ -104,15 +119,7 @@ def screen_spec(screen: Screen, seed: int, index: int, *, turn: int = 0, attempt
     words = phrases(screen.language)
     scene = _scene(screen, rng)
     style = STYLES[index % len(STYLES)]
-    people = rng.sample(words["people"], len(words["people"]))
-    common = {
-        "ui": words["ui"],
-        "people": people,
-        "emails": _addresses(people, screen.split, rng),
-        "me": people[-1],
-        "app": rng.choice(pool(list(APPS), screen.split)),
-        "network": rng.choice(NETWORKS),
-    }
+    common = _common(screen, words, rng)
     content = scene_content(screen, scene, words, rng, turn)
     target, typed = content.pop("target"), content.pop("typed")
     suggestions = [] if scene == "browse" else _strip(scene, typed, target, screen.language)

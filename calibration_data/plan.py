@@ -15,6 +15,10 @@ KEYBOARD_WEIGHTS = {"letters": 2, None: 1, "digits": 1, "email": 1}
 LANGUAGE_WEIGHTS = {"en": 3, "de": 1, "es": 1, "fr": 1, "ja": 1, "zh": 1, "ar": 1, "hi": 1, "ru": 1}
 
 
+# Against the cost of an uneven pair: a layout that any split has already is taken only if there is no other.
+REPEATED_LAYOUT_COST = 20.0
+
+
 @dataclass(frozen=True)
 class Screen:
     """The properties of one screen, before any content is chosen."""
@@ -29,15 +33,11 @@ class Screen:
     language: str
 
 
-def _candidates() -> list[tuple[dict, float]]:
-    """Every combination of the properties but the kind, with its weight."""
-    found = []
-    for kit, look, dark, (keyboard, often), (language, share) in product(
-        KITS, LOOKS, (False, True), KEYBOARD_WEIGHTS.items(), LANGUAGE_WEIGHTS.items()
-    ):
-        properties = {"kit": kit, "look": look, "dark": dark, "keyboard": keyboard, "language": language}
-        found.append((properties, often, share))
-    return found
+def _candidates() -> list[dict]:
+    """Every combination of the properties but the kind."""
+    names = ("kit", "look", "dark", "keyboard", "language")
+    values = product(KITS, LOOKS, (False, True), KEYBOARD_WEIGHTS, LANGUAGE_WEIGHTS)
+    return [dict(zip(names, combination, strict=True)) for combination in values]
 
 
 def _weight(name: str, value) -> float:
@@ -65,6 +65,11 @@ def _cost(counts: Counter, properties: dict) -> float:
     return total
 
 
+def _layout(kind: str, properties: dict) -> tuple:
+    """What decides most of a screen's picture: two screens of one layout look alike but for their texts."""
+    return (kind, *(properties[name] for name in ("kit", "look", "dark", "keyboard")))
+
+
 def plan_screens(counts: dict[str, int] | None = None, seed: int = 0) -> list[Screen]:
     """Plan the screens of every split, the kinds in turn, everything else as even as it can be.
 
@@ -77,14 +82,21 @@ def plan_screens(counts: dict[str, int] | None = None, seed: int = 0) -> list[Sc
     """
     rng = random.Random(f"plan/{seed}")
     per_kind: Counter = Counter()
+    looks_everywhere: Counter = Counter()
     screens = []
     for split, count in (counts or SPLITS).items():
         used: Counter = Counter()
         for index in range(count):
             kind = KINDS[index % len(KINDS)]
-            candidates = [properties for properties, _, _ in _candidates()]
+            candidates = _candidates()
             rng.shuffle(candidates)
-            best = min(candidates, key=lambda properties: _cost(used, {"kind": kind, **properties}))
+
+            def cost(properties: dict, kind: str = kind, used: Counter = used) -> float:
+                again = looks_everywhere[_layout(kind, properties)]
+                return _cost(used, {"kind": kind, **properties}) + REPEATED_LAYOUT_COST * again
+
+            best = min(candidates, key=cost)
+            looks_everywhere[_layout(kind, best)] += 1
             used.update(_pairs({"kind": kind, **best}))
             per_kind[kind] += 1
             screens.append(Screen(id=f"{kind}-{per_kind[kind]:04d}", split=split, kind=kind, **best))

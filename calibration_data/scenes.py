@@ -105,6 +105,7 @@ def _search(s: _Scene) -> dict:
     recent = [item["query"] for item in s.words["search"] if item is not topic][:3]
     content = {
         "query": topic["query"],
+        "mappable": topic.get("map", False),
         "suggestions": topic["suggestions"],
         "results": topic["results"],
         "recent": recent,

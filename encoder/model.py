@@ -21,9 +21,15 @@ class Encoder(nn.Module):
     """Screen-context encoder. Modules arrive built; sizes meet in `build`."""
 
     def __init__(
-        self, backbone: Backbone, regions: nn.Module, global_view: nn.Module, text: nn.Module, user: nn.Module,
+        self,
+        *,
+        backbone: Backbone,
+        regions: nn.Module,
+        global_view: nn.Module,
+        text: nn.Module,
+        user: nn.Module,
         fusion: Fusion,
-    ):  # fmt: skip
+    ):
         super().__init__()
         self.backbone = backbone
         self.regions = regions
@@ -41,7 +47,7 @@ class Encoder(nn.Module):
         return torch.cat([self.global_view(features), self.regions(features)], dim=1)
 
     def encode_text(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
-        """Maps WordPiece ids and mask (1 = real token), int32 [B, L], to a text token, float32 [B, 1, 256]."""
+        """Maps WordPiece ids and mask (1 = real token), int32 [B, L], to a token, float32 [B, 1, 256]."""
         return self.text(input_ids, attention_mask)
 
     def fuse(self, screen_tokens: Tensor, text_token: Tensor, user: Tensor) -> Tensor:

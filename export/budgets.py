@@ -101,3 +101,21 @@ def parity_budgets(rows: Iterable[Mapping[str, Any]]) -> list[Budget]:
         name = f"parity {engine} {precision} {metric}"
         budgets.append(Budget(name, limit, relation, worst(values), "", "parity screens, this host"))
     return budgets
+
+
+def arm64_parity_budgets(report: Mapping[str, Any]) -> list[Budget]:
+    """Judges an ARM64 report, in its JSON form: the target's parity with PyTorch, and that every file ran."""
+    budgets = [
+        Budget(
+            f"parity arm64 {verdict['name'].removeprefix('parity with ')}",
+            verdict["limit"],
+            verdict["relation"],
+            verdict["value"],
+            "",
+            f"emulated, profile {verdict['profile']}",
+        )
+        for verdict in report["verdicts"]
+        if verdict["gated"] and verdict["unit"] != "ms"
+    ]
+    failed = Budget("parity arm64 files that failed", 0, "<=", len(report["failures"]), "", "emulated")
+    return [*budgets, failed]

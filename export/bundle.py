@@ -12,7 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from encoder.config import VOCABULARY
-from export import budgets
+from export import arm64, budgets
+from export.arm64.report import SHIPPED
+from export.report.html import render_report
 from export.request import Request, tool_versions
 from runtime.bundle import MANIFEST, SCHEMA_VERSION, SIGNATURES, file_sha256, tensor_specs
 
@@ -57,8 +59,6 @@ def write_bundle(request: Request, folders: Mapping[str, Path], inputs_sha256: s
     Returns:
         The manifest.
     """
-    from export.report.html import render_report
-
     staging = request.out.parent / f".{request.out.name}.{os.getpid()}"
     shutil.rmtree(staging, ignore_errors=True)
     staging.mkdir(parents=True)
@@ -69,9 +69,12 @@ def write_bundle(request: Request, folders: Mapping[str, Path], inputs_sha256: s
             shutil.copyfile(folders[step] / name, staging / name)
         shutil.copyfile(VOCABULARY, staging / VOCABULARY.name)
         manifest = _manifest(request, folders, staging, inputs_sha256)
+        _write_manifest(manifest, staging)
+        if arm64.available():
+            _add_arm64(manifest, staging)
         (staging / REPORT).write_text(render_report(manifest, staging), encoding="utf-8")
         manifest["files"][REPORT] = _entry(staging / REPORT)
-        (staging / MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n")
+        _write_manifest(manifest, staging)
         swap_in(staging, request.out)
     finally:
         shutil.rmtree(staging, ignore_errors=True)
@@ -121,6 +124,24 @@ def _manifest(
         "parity": parity,
         "budgets": [verdict.to_dict() for verdict in verdicts],
     }
+
+
+def _write_manifest(manifest: Mapping[str, Any], staging: Path) -> None:
+    (staging / MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n")
+
+
+def _add_arm64(manifest: dict[str, Any], staging: Path) -> None:
+    """Runs the shipped file on the emulated phones; adds what was found, and its verdicts, to the manifest."""
+    report = arm64.measure(staging, models=[SHIPPED]).to_dict()
+    manifest["arm64"] = report
+    latency = budgets.latency_budget(report["simulated_ms"], report["target"])
+    verdicts = [
+        latency.to_dict() if verdict["name"] == latency.name else verdict for verdict in manifest["budgets"]
+    ]
+    manifest["budgets"] = [
+        *verdicts,
+        *(verdict.to_dict() for verdict in budgets.arm64_parity_budgets(report)),
+    ]
 
 
 def _entry(path: Path) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Writes ONNX files: one a signature, simplified, tensors by their public names; the whole is made of them."""
+"""Writes ONNX files: one a signature, simplified, tensors by their public names; and the whole of them."""
 
 from __future__ import annotations
 

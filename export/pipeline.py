@@ -3,30 +3,37 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import fcntl
 import multiprocessing
 import os
 import shutil
+import signal
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from pathlib import Path
 from typing import Any
 
+from export import arm64
 from export.bundle import write_bundle
 from export.request import ROOT, Request, digest, source_digest, tool_versions
 from export.steps import STEPS, Step
 from runtime.bundle import Bundle, BundleError
 
-CACHE = ROOT / "build" / "export"
+CACHE = Path(os.environ.get("POCKET_CACHE") or ROOT / "build") / "export"
 WORKERS = 2
 CODE = (
     "encoder/*.py",
     "encoder/assets/vocab.txt",
     "export/**/*.py",
+    "export/arm64/profiles.toml",
     "export/**/*.html",
     "runtime/*.py",
     "runtime/*.tsv",
 )
+
+BUNDLE = Step("bundle", "write the bundle, count on ARM64", (), (), write_bundle)
+"""Not a cached step: it comes after all others and writes to the bundle's place."""
 
 OnStep = Callable[[Step, str], None]
 """Called with a step and what became of it: `cached`, `started` or `done`."""
@@ -52,6 +59,7 @@ def find_unchanged(request: Request) -> dict[str, Any] | None:
     except BundleError:
         return None
     same = bundle.manifest.get("inputs_sha256") == inputs_sha256(request)
+    same = same and ("arm64" in bundle.manifest or not arm64.available())
     return bundle.manifest if same else None
 
 
@@ -76,7 +84,9 @@ def run(request: Request, on_step: OnStep, *, force: bool = False) -> dict[str, 
         _sweep(request.out)
         folders = _folders(request)
         _run_steps(request, folders, on_step)
+        on_step(BUNDLE, "started")
         manifest = write_bundle(request, folders, inputs_sha256(request))
+        on_step(BUNDLE, "done")
         _forget_old(folders)
         return manifest
 
@@ -160,7 +170,10 @@ def _finish(step: Step, future: Future, log: Path) -> None:
 
 
 def _keep_output(log: Path) -> None:
-    """Sends what the tools print, from Python and from C++, to a file."""
+    """Sends what the tools print, from Python and from C++, to a file; ends when the export is killed."""
+    with contextlib.suppress(OSError, AttributeError):
+        parent_death_signal = 1  # PR_SET_PDEATHSIG of prctl(2), Linux only
+        ctypes.CDLL(None).prctl(parent_death_signal, signal.SIGKILL)
     os.environ["TF_CPP_MIN_LOG_LEVEL"] = "2"
     descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     os.dup2(descriptor, 1)

@@ -15,9 +15,23 @@ from export.quantize.plan import Plan, load_plan
 
 ROOT = Path(__file__).parents[1]
 TOOLS = (
-    "torch", "timm", "transformers", "safetensors", "onnx", "onnxsim", "onnxscript", "onnxruntime", "optimum",
-    "optimum-onnx", "litert-torch", "litert-converter", "ai-edge-litert", "ai-edge-quantizer", "numpy", "pillow",
-)  # fmt: skip
+    "torch",
+    "timm",
+    "transformers",
+    "safetensors",
+    "onnx",
+    "onnxsim",
+    "onnxscript",
+    "onnxruntime",
+    "optimum",
+    "optimum-onnx",
+    "litert-torch",
+    "litert-converter",
+    "ai-edge-litert",
+    "ai-edge-quantizer",
+    "numpy",
+    "pillow",
+)
 """Packages whose versions may change the exported bytes; they are named in the manifest."""
 
 

@@ -1,6 +1,7 @@
 /* Runs inside the page: starts the kit and the keyboard, focuses the field, colours the system bars, measures the boxes. */
 (() => {
   const MESSAGE_FIELD_LIMIT_PX = 110;
+  const WRITING_FIELD_LEAST_PX = 120;
   const frame = () => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)));
 
   function startKeyboard(options) {
@@ -33,13 +34,29 @@
     return marked.matches("input, textarea") ? marked : marked.querySelector("input, textarea");
   }
 
-  function boxOf(element) {
+  /** The visible part of an element's box, in pixels of the picture: [x, y, width, height], or null. */
+  function boxOf(element, frame = document.documentElement) {
     if (!element) return null;
-    const { left, top, right, bottom } = element.getBoundingClientRect();
-    const limit = (value, high) => Math.min(Math.max(value, 0), high);
-    const [x, y] = [limit(left, innerWidth), limit(top, innerHeight)];
-    const box = [x, y, limit(right, innerWidth) - x, limit(bottom, innerHeight) - y].map((value) => Math.round(value * devicePixelRatio));
+    const [own, limits] = [element.getBoundingClientRect(), frame.getBoundingClientRect()];
+    const [left, top] = [Math.max(own.left, limits.left, 0), Math.max(own.top, limits.top, 0)];
+    const [right, bottom] = [Math.min(own.right, limits.right, innerWidth), Math.min(own.bottom, limits.bottom, innerHeight)];
+    const box = [left, top, right - left, bottom - top].map((value) => Math.round(value * devicePixelRatio));
     return box[2] > 0 && box[3] > 0 ? box : null;
+  }
+
+  /** Focuses the field with the caret behind its text, as high as its text needs, and brings it into view. */
+  function focusField(input) {
+    input.focus({ preventScroll: true });
+    if (input.matches(".resizable")) window.app.input.resizeTextarea(input);
+    if (input.matches(".grow")) input.style.height = `${Math.min(input.scrollHeight, MESSAGE_FIELD_LIMIT_PX)}px`;
+    if (input.closest(".writing")) {
+      input.style.height = "auto";
+      input.style.height = `${Math.max(input.scrollHeight, WRITING_FIELD_LEAST_PX)}px`;
+    }
+    input.setSelectionRange(input.value.length, input.value.length);
+    input.scrollLeft = input.scrollWidth;
+    if (input.tagName === "TEXTAREA") input.scrollTop = input.scrollHeight;
+    if (input.getBoundingClientRect().bottom > document.getElementById("app").getBoundingClientRect().bottom) input.scrollIntoView({ block: "end" });
   }
 
   window.prepareScreen = async () => {
@@ -49,16 +66,9 @@
     await document.fonts.ready;
     await frame();
     const input = innermostInput();
-    if (input) {
-      input.focus({ preventScroll: true });
-      if (input.matches(".resizable")) window.app.input.resizeTextarea(input);
-      if (input.matches(".grow")) input.style.height = `${Math.min(input.scrollHeight, MESSAGE_FIELD_LIMIT_PX)}px`;
-      input.setSelectionRange(input.value.length, input.value.length);
-      input.scrollLeft = input.scrollWidth;
-      if (input.tagName === "TEXTAREA") input.scrollTop = input.scrollHeight;
-    }
+    if (input) focusField(input);
     await frame();
-    for (const area of document.querySelectorAll(".page-content, .page__content")) if (area.querySelector(".messages, .talks, [data-bottom]")) area.scrollTop = area.scrollHeight;
+    for (const area of document.querySelectorAll(".page-content, .page__content")) if (area.querySelector(".messages, .talks")) area.scrollTop = area.scrollHeight;
     const app = document.getElementById("app").getBoundingClientRect();
     paint(document.getElementById("status"), colorAt(app.width / 2, app.top + 3));
     const keys = document.getElementById("keyboard");
@@ -68,8 +78,9 @@
   };
 
   window.measureScreen = () => {
-    const find = (name) => boxOf(document.querySelector(`[data-box="${name}"]`));
+    const app = document.getElementById("app");
+    const find = (name, frame) => boxOf(document.querySelector(`[data-box="${name}"]`), frame);
     const input = innermostInput();
-    return { title: find("title"), input: find("input") || boxOf(input), keyboard: find("keyboard"), status: find("status"), value: input ? input.value : null };
+    return { title: find("title", app), input: find("input", app) || boxOf(input, app), keyboard: find("keyboard"), status: find("status"), value: input ? input.value : null };
   };
 })();

@@ -47,7 +47,7 @@ export function pageOf(spec) {
   const styles = [...head.styles.map((path) => `/kits/${path}`), "/kits/framework7-icons/css/framework7-icons.css", "/kits/onsenui/css/material-design-iconic-font/css/material-design-iconic-font.min.css",
     "/kits/simple-keyboard/build/css/index.css", "/pages/css/phone.css", "/pages/css/keyboard.css", `/pages/css/${spec.kit}.css`, "/pages/css/kinds.css"];
   const scripts = [...head.scripts, "simple-keyboard/build/index.js"];
-  const classes = [spec.look, spec.dark ? "dark" : "light", `kit-${spec.kit}`, `kind-${spec.kind}`, spec.keyboard ? "typing" : "", spec.toolbar].join(" ");
+  const classes = [spec.look, spec.dark ? "dark" : "light", `kit-${spec.kit}`, `kind-${spec.kind}`, spec.keyboard ? "typing" : "", spec.toolbar, spec.shade].join(" ");
   return `<!doctype html><html lang="${spec.language}" dir="${spec.direction}" class="${classes}" style="--accent:${spec.accent};--accent-h:${h};--accent-s:${s}%;--accent-l:${l}%;--text-scale:${spec.textScale}">
 <head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1, viewport-fit=cover">
 ${styles.map((path) => `<link rel="stylesheet" href="${path}">`).join("\n")}

@@ -1,4 +1,4 @@
-"""Real ARM64 binaries under emulation: parity, exact instruction counts, and simulated latency. Light to import."""
+"""Real ARM64 binaries under emulation: parity, exact instruction counts, simulated latency."""
 
 from __future__ import annotations
 

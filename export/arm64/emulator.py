@@ -1,4 +1,4 @@
-"""Runs model files on an emulated core: starts the guest, follows its progress, and turns crashes into reports."""
+"""Runs model files on an emulated core: starts the guest, follows its progress, reports crashes."""
 
 from __future__ import annotations
 
@@ -30,12 +30,14 @@ class GuestFile:
         path: the .tflite or .onnx.
         signatures: which to run, in this order; an .onnx has one, by any name.
         rows: rows of the input arrays to run.
+        samples: how many independent counts to take.
         operators: also count every operator (.tflite only).
     """
 
     path: Path
     signatures: tuple[str, ...]
     rows: tuple[int, ...]
+    samples: int = 2
     operators: bool = False
 
     @property
@@ -102,16 +104,11 @@ def run_guest(
     request = {
         "hidden_hwcap": profile.hidden_hwcap,
         "imports": ["numpy", *dict.fromkeys(_ENGINE_MODULES[file.path.suffix] for file in files)],
-        "inputs": str(inputs.absolute()), "outputs_dir": str(outputs_dir), "timeout_s": _FILE_TIMEOUT_S,
-        "files": [
-            {
-                "path": str(file.path.absolute()), "signatures": file.signatures, "rows": file.rows,
-                "operators": file.operators, "log": str(work_dir / f"{file.path.name}.log"),
-                "result": str(work_dir / f"{file.path.name}.json"),
-            }
-            for file in files
-        ],
-    }  # fmt: skip
+        "inputs": str(inputs.absolute()),
+        "outputs_dir": str(outputs_dir),
+        "timeout_s": _FILE_TIMEOUT_S,
+        "files": [_file_request(file, work_dir) for file in files],
+    }
     (work_dir / "request.json").write_text(json.dumps(request))
     statuses, own_lines = _follow(toolchain, profile, work_dir, on_run)
     counts, operators, failures = {}, {}, []
@@ -129,19 +126,25 @@ def run_guest(
     return GuestRun(counts, operators, outputs_dir, tuple(failures))
 
 
+def _file_request(file: GuestFile, work_dir: Path) -> dict[str, Any]:
+    base = work_dir / file.path.name
+    paths = {"path": str(file.path.absolute()), "log": f"{base}.log", "result": f"{base}.json"}
+    return asdict(file) | paths
+
+
 def _follow(
     toolchain: Toolchain, profile: Profile, work_dir: Path, on_run: Callable[[], None]
 ) -> tuple[dict[str, int], tuple[str, ...]]:
     """Waits for the guest; returns each file's wait status and the end of the guest's own log."""
-    command, environment = toolchain.command(profile, [str(GUEST / "main.py"), str(work_dir / "request.json")])
+    command, environment = toolchain.command(
+        profile, [str(GUEST / "main.py"), str(work_dir / "request.json")]
+    )
     environment["PYTHONDONTWRITEBYTECODE"] = "1"
     statuses: dict[str, int] = {}
     log = work_dir / "guest.log"
     with log.open("w") as stderr:
-        process = subprocess.Popen(
-            command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=stderr, text=True,
-            start_new_session=True,
-        )  # fmt: skip
+        pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": stderr}
+        process = subprocess.Popen(command, env=environment, text=True, start_new_session=True, **pipes)
         _RUNNING.add(process)
         try:
             for line in process.stdout:

@@ -1,4 +1,4 @@
-"""Measures a bundle on emulated phones: what to run where, side by side, with everything unchanged taken from disk."""
+"""Measures a bundle on emulated phones: what to run where, side by side, the unchanged taken from disk."""
 
 from __future__ import annotations
 
@@ -31,9 +31,10 @@ from export.arm64.toolchain import Toolchain, cache_dir, open_toolchain
 from runtime.bundle import ENGINES, PRECISIONS, Bundle, select_files
 from runtime.parity import GOLDEN, load_golden
 
-_ROWS_OTHER_MODELS = 8
-_ROWS_OTHER_PROFILES = 4
+_ROWS_OTHER_MODELS = 4
+_ROWS_OTHER_PROFILES = 2
 _MOST_WORKERS = 4
+_ORDER = ("vision", "text", "fuse", "encode")  # fuse runs again on the tokens of the two before
 
 OnProgress = Callable[[int, int, str], None]
 
@@ -80,7 +81,9 @@ def measure(
         raise Arm64Error(f"{bundle.path}: the manifest has no limits for latency and parity; export it again")
     golden = load_golden(bundle.file(GOLDEN), bundle.tensors)
     pairs = [(e, p) for e in ENGINES for p in PRECISIONS] if models is None else list(models)
-    jobs = [_job(bundle, e, p, profile, chosen[0], len(golden["image"])) for profile in chosen for e, p in pairs]
+    jobs = [
+        _job(bundle, e, p, profile, chosen[0], len(golden["image"])) for profile in chosen for e, p in pairs
+    ]
     emulator = toolchain or open_toolchain()
     found = _run_all(jobs, bundle, golden, limits["parity"], emulator, progress)
     return Arm64Report(
@@ -90,7 +93,9 @@ def measure(
         versions=emulator.versions,
         costs=tuple(_costs(jobs, found)),
         operators=tuple(_operators(jobs, found, chosen[0])),
-        parity=tuple(ParityRow(**row | {"checks": tuple(row["checks"])}) for value in found for row in value["parity"]),
+        parity=tuple(
+            ParityRow(**row | {"checks": tuple(row["checks"])}) for value in found for row in value["parity"]
+        ),
         failures=tuple(
             Failure(**failure | {"last_lines": tuple(failure["last_lines"])})
             for value in found
@@ -99,7 +104,9 @@ def measure(
     )
 
 
-def _job(bundle: Bundle, engine: str, precision: str, profile: Profile, target: Profile, samples: int) -> _Job:
+def _job(
+    bundle: Bundle, engine: str, precision: str, profile: Profile, target: Profile, samples: int
+) -> _Job:
     """The shipped model runs every golden row on the target; elsewhere a few, evenly spread, are enough."""
     shipped = (engine, precision) == SHIPPED
     if profile == target:
@@ -107,14 +114,17 @@ def _job(bundle: Bundle, engine: str, precision: str, profile: Profile, target: 
     else:
         wanted = min(samples, _ROWS_OTHER_PROFILES)
     rows = tuple(int(row) for row in np.linspace(0, samples - 1, wanted).round())
-    order = ("vision", "text", "fuse", "encode")
+    on_target = profile == target
     served: dict[str, list[str]] = {}
-    for signature, name in sorted(select_files(bundle.files, engine, precision).items(), key=lambda i: order.index(i[0])):
+    for signature, name in select_files(bundle.files, engine, precision).items():
         served.setdefault(name, []).append(signature)
     files = tuple(
-        GuestFile(bundle.file(name), tuple(signatures), rows, operators=shipped and profile == target)
-        for name, signatures in served.items()
-    )
+        GuestFile(
+            bundle.file(name), tuple(s for s in _ORDER if s in signatures), rows,
+            samples=1 + on_target, operators=shipped and on_target,
+        )
+        for name, signatures in sorted(served.items(), key=lambda item: _ORDER.index(item[1][0]))
+    )  # fmt: skip
     return _Job(engine, precision, profile, files)
 
 
@@ -141,7 +151,9 @@ def _run_all(
         if value is not None:
             advance(sum(file.runs for file in job.files), job.title)
             return value
-        value = _run_job(job, bundle, golden, limits.get(job.precision, {}), toolchain, lambda: advance(1, job.title))
+        value = _run_job(
+            job, bundle, golden, limits.get(job.precision, {}), toolchain, lambda: advance(1, job.title)
+        )
         if not value["failures"]:
             results.store(cache_dir() / "results", key, value)
         return value
@@ -158,9 +170,11 @@ def _run_all(
 
 def _key(job: _Job, bundle: Bundle, limits: Mapping[str, Any], toolchain: Toolchain) -> str:
     core = [job.profile.qemu_cpu, job.profile.cpuinfo, job.profile.hidden_hwcap]
-    files = [[bundle.files[f.path.name]["sha256"], f.signatures, f.rows, f.operators] for f in job.files]
+    files = [
+        [bundle.files[f.path.name]["sha256"], f.signatures, f.rows, f.samples, f.operators] for f in job.files
+    ]
     host = [version(name) for name in ("numpy", "ai-edge-litert", "onnxruntime")]
-    program = results.files_digest([*GUEST.glob("*.py"), *Path(__file__).parent.glob("*.py")])
+    program = results.files_digest([*GUEST.glob("*.py"), Path(parity.__file__), Path(__file__)])
     golden = bundle.files[GOLDEN]["sha256"]
     return results.digest([core, files, golden, limits, host, program, toolchain.versions, job.profile.name])
 

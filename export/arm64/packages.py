@@ -1,6 +1,6 @@
 """Fetches Debian packages and ARM64 wheels into a folder, verified by checksum, without root.
 
-apt works through the machine's own sources, with its state in the given folder; pip through its own configuration.
+apt works through the machine's own sources, with its state in the given folder; pip as it is configured.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ class Apt:
         _run(
             ["apt-get", "-q", *self._options, "update"], "cannot fetch the package lists: is there a network?"
         )
-        if not self._listed([f"libc6:arm64", f"{EMULATOR_PACKAGE}:{self.host}"]):
+        if not self._listed(["libc6:arm64", f"{EMULATOR_PACKAGE}:{self.host}"]):
             raise SetupError(
                 "apt's sources offer no ARM64 packages, or there is no network; "
                 "see that `apt-get update` works and that a source serves arm64"
@@ -87,7 +87,7 @@ class Apt:
             The .deb files.
 
         Raises:
-            SetupError: A package does not exist, cannot be fetched, or has another checksum than its list says.
+            SetupError: A package does not exist, cannot be fetched, or has a wrong checksum.
         """
         folder.mkdir(parents=True, exist_ok=True)
         wanted = self._listed(packages)

@@ -1,4 +1,4 @@
-"""Parity of what the emulated engines computed: against PyTorch's golden outputs and against this host's engines."""
+"""Parity of what the emulated engines computed: against PyTorch's golden outputs and this host's engines."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from export.arm64.emulator import GuestFile
+from export.arm64.errors import Arm64Error
 from export.arm64.report import ParityRow, significant
 from runtime import parity
 from runtime.bundle import SIGNATURES
@@ -59,7 +60,7 @@ def compare(
 
     Args:
         expected: by the same keys.
-        limits: metric -> limit. max_abs holds for every signature, the others for the whole (encode, composed).
+        limits: metric -> limit; max_abs for every signature, others for the whole (encode, composed).
         **row: engine, precision, profile and against, for the rows.
     """
     rows = []
@@ -69,7 +70,11 @@ def compare(
             figures = {metric: significant(figures[metric], 6) for metric in _METRICS}
             checks = tuple(_checks(signature, figures, limits))
             passed = all(check["passed"] for check in checks)
-            rows.append(ParityRow(**row, signature=signature, samples=len(values), **figures, checks=checks, passed=passed))
+            rows.append(
+                ParityRow(
+                    **row, signature=signature, samples=len(values), **figures, checks=checks, passed=passed
+                )
+            )
     return rows
 
 
@@ -78,10 +83,14 @@ def golden_outputs(outputs: Outputs, golden: Mapping[str, np.ndarray], rows: Seq
     return {signature: golden[_output(signature)][list(rows)] for signature in outputs}
 
 
-def _checks(signature: str, figures: Mapping[str, float], limits: Mapping[str, float]) -> list[dict[str, Any]]:
+def _checks(
+    signature: str, figures: Mapping[str, float], limits: Mapping[str, float]
+) -> list[dict[str, Any]]:
     checks = []
     for metric, limit in limits.items():
         at_most = metric == "max_abs"
+        if metric not in _METRICS:
+            raise Arm64Error(f"unknown parity limit {metric!r}: the metrics are {', '.join(_METRICS)}")
         if at_most or signature in ("encode", COMPOSED):
             value = figures[metric]
             passed = value <= limit if at_most else value >= limit  # false for a value that is not a number
@@ -95,5 +104,7 @@ def _output(signature: str) -> str:
 
 def _run_rows(model, signature: str, arrays: Mapping[str, np.ndarray]) -> np.ndarray:
     rows = range(len(next(iter(arrays.values()))))
-    runs = [model.run(signature, {name: array[row : row + 1] for name, array in arrays.items()}) for row in rows]
+    runs = [
+        model.run(signature, {name: array[row : row + 1] for name, array in arrays.items()}) for row in rows
+    ]
     return np.concatenate([run[_output(signature)] for run in runs])

@@ -73,7 +73,8 @@ class Profile:
         rows = {
             "processor": "0", "BogoMIPS": "38.40", "Features": " ".join(features),
             "CPU implementer": f"{self.implementer:#04x}", "CPU architecture": "8",
-            "CPU variant": f"{self.variant:#x}", "CPU part": f"{self.part:#05x}", "CPU revision": str(self.revision),
+            "CPU variant": f"{self.variant:#x}", "CPU part": f"{self.part:#05x}",
+            "CPU revision": str(self.revision),
         }  # fmt: skip
         return "".join(f"{key}\t: {value}\n" for key, value in rows.items())
 

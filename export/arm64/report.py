@@ -114,7 +114,9 @@ class Arm64Report:
         """The profile that decides."""
         return self.profiles[0]
 
-    def minsns(self, path: str, profile: str, engine: str = SHIPPED[0], precision: str = SHIPPED[1]) -> float | None:
+    def minsns(
+        self, path: str, profile: str, engine: str = SHIPPED[0], precision: str = SHIPPED[1]
+    ) -> float | None:
         """Returns the million instructions of a path or a signature; None where a part of it did not run."""
         parts = {
             cost.signature: cost.minsns
@@ -126,13 +128,13 @@ class Arm64Report:
 
     @property
     def simulated_ms(self) -> float | None:
-        """Simulated milliseconds of the shipped model's whole encode on the target; None where it did not run."""
+        """Simulated ms of the shipped model's whole encode on the target; None where it did not run."""
         count = self.minsns("encode", self.target.name)
         return None if count is None else round(self.target.milliseconds(count), 2)
 
     @property
     def verdicts(self) -> tuple[Verdict, ...]:
-        """The latency on every profile, and the worst of each parity check on every profile."""
+        """The latency on every profile, and the worst value of each parity check on every profile."""
         return (*self._latency_verdicts(), *self._parity_verdicts())
 
     @property
@@ -148,7 +150,9 @@ class Arm64Report:
             if count is not None:
                 ms = round(profile.milliseconds(count), 2)
                 limit, gated = self.latency_limit_ms, profile == self.target
-                found.append(Verdict("latency of encode", profile.name, limit, "<", ms, "ms", ms < limit, gated))
+                found.append(
+                    Verdict("latency of encode", profile.name, limit, "<", ms, "ms", ms < limit, gated)
+                )
         return found
 
     def _parity_verdicts(self) -> list[Verdict]:
@@ -187,7 +191,9 @@ class Arm64Report:
     def _cost_dict(self, cost: SignatureCost) -> dict[str, Any]:
         rates = {profile.name: profile for profile in self.profiles}
         ms = {name: round(rates[name].milliseconds(count), 2) for name, count in cost.minsns.items()}
-        fields = {key: value for key, value in vars(cost).items() if key != "spread"}  # noise: not for a manifest
+        fields = {
+            key: value for key, value in vars(cost).items() if key != "spread"
+        }  # noise: not for a manifest
         return fields | {"ms": ms}
 
     def _path_dict(self, path: str, profile: Profile) -> dict[str, Any]:
@@ -210,7 +216,9 @@ def sum_operators(signature: str, events: Iterable[tuple[str, str, int]]) -> lis
         kinds.setdefault((_readable(operator), runner), []).append(insns)
     total = sum(map(sum, kinds.values()))
     costs = [
-        OperatorCost(signature, operator, runner, len(runs), significant(sum(runs) / 1e6), round(sum(runs) / total, 4))
+        OperatorCost(
+            signature, operator, runner, len(runs), significant(sum(runs) / 1e6), round(sum(runs) / total, 4)
+        )
         for (operator, runner), runs in kinds.items()
     ]
     return sorted(costs, key=lambda cost: (-cost.minsns, cost.operator))

@@ -1,4 +1,4 @@
-"""The emulator, an ARM64 user space and the ARM64 engines in a cache folder: set up once, verified at every use."""
+"""The emulator, an ARM64 user space and ARM64 engines in a cache folder: set up once, always verified."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def open_toolchain() -> Toolchain:
 
 
 def ensure_toolchain(on_step: OnStep = lambda step: None) -> Toolchain:
-    """Returns a verified emulator, set up or rebuilt first where needed. Two callers at once wait for each other.
+    """Returns a verified emulator, set up or rebuilt first where needed; of two callers at once, one waits.
 
     Args:
         on_step: Called with what is being done.

@@ -60,10 +60,12 @@ def _excluded(source: Path, plan: OnnxPlan) -> list[str]:
 
     graph = onnx.load(source, load_external_data=False).graph
     constants = {tensor.name for tensor in graph.initializer}
-    attention = [
-        node.name
-        for node in graph.node
-        if plan.attention_products == "float" and node.op_type == "MatMul" and not constants & set(node.input)
-    ]
-    named = [node.name for node in graph.node if any(re.search(item, node.name) for item in plan.exclude)]
-    return attention + named
+    excluded = []
+    for node in graph.node:
+        weights = constants & set(node.input)
+        attention = node.op_type == "MatMul" and not weights and plan.attention_products == "float"
+        # A node is known by its own name and by its weights', which are the PyTorch module's.
+        named = any(re.search(pattern, name) for pattern in plan.exclude for name in (node.name, *weights))
+        if attention or named:
+            excluded.append(node.name)
+    return excluded

@@ -16,10 +16,10 @@ operator the last one counts, and an operator that none matches stays in float. 
 - `weight_int8`, `weight_int4`: weights stored in 8 or 4 bits, looked up or expanded before use.
 - `float`: float32, or fp16 where `arithmetic` is `fp16` and the CPU has it.
 
-In ONNX, `operators` are quantized statically, but for nodes whose name `exclude` finds; `attention_products` says
-whether a MatMul of two activations is among them (`int8`) or not (`float`). `seven_bit_weights` names signatures
-whose INT8 weights use seven bits: ONNX Runtime's x86 kernel for products of a single row saturates with eight
-where the CPU has no VNNI.
+In ONNX, `operators` are quantized statically, but for those whose name or weights' name `exclude` finds.
+`attention_products` says whether a MatMul of two activations is among them (`int8`) or not (`float`).
+`seven_bit_weights` names signatures whose INT8 weights use seven bits: ONNX Runtime's x86 kernel for products
+of a single row saturates with eight where the CPU has no VNNI.
 """
 
 from __future__ import annotations

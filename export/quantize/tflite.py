@@ -45,14 +45,14 @@ def quantize_tflite(
 def operators(path: Path) -> list[tuple[str, str, str]]:
     """Lists a file's operators as (signature, operator name, layer name), in order.
 
-    The layer name is the operator's outputs', joined as ai-edge-quantizer does, so that a plan's expressions
-    see the same.
+    The layer name is the operator's outputs', joined as ai-edge-quantizer does: a plan's expressions see the
+    same.
     """
     return [(part, kind, name) for part, kind, name, _, _ in walk(path)]
 
 
 def walk(path: Path) -> Iterator[tuple]:
-    """Yields (signature, operator name, layer name, operator, subgraph) of each operator of a file, in order."""
+    """Yields (signature, operator name, layer name, operator, subgraph) of each operator of a file."""
     from ai_edge_litert.tools import flatbuffer_utils
 
     model = flatbuffer_utils.read_model(str(path))

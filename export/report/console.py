@@ -23,7 +23,7 @@ def step_progress(console: Console) -> Iterator[OnStep]:
     """Shows a bar a step, and one for all; yields the callback that moves them."""
     columns = (TextColumn("{task.description}"), BarColumn(bar_width=24), TimeElapsedColumn())
     with Progress(*columns, console=console) as progress:
-        total = progress.add_task("[bold]export", total=len(STEPS))
+        total = progress.add_task("[bold]export", total=len(STEPS) + 1)
         tasks: dict[str, TaskID] = {}
 
         def on_step(step: Step, state: str) -> None:

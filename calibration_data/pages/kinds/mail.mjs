@@ -40,7 +40,9 @@ function compose(ui, spec, r) {
   const body = toField ? draft.body : `${draft.body}\n\n${spec.typed}`;
   const suggestions = toField ? ui.list(people.slice(0, 3).map((name, i) => ui.row({ title: name, subtitle: emails[i], media: avatar(spec.seed, name) })), { media: true }) : "";
   const writing = toField ? `<div class="writing readonly" dir="auto">${lines(body)}</div>` : ui.area({ placeholder: words.write_mail, value: spec.scene === "number" || spec.typed ? body : "", focus: spec.focus });
-  return ui.page({ title: r.chance(0.6) ? words.new_message : draft.subject, left: r.chance(0.5) ? "close" : { text: words.cancel }, right: spec.look === "ios" ? ["attach", "send"] : ["attach", "send", "more"], body: ui.form(fields) + suggestions + writing, className: "compose" });
+  const tools = !toField && r.chance(0.45) ? `<div class="tools-row">${["text_size", "bold", "italic", "list", "photo"].map((name) => ui.icon(name)).join("")}<span class="grow"></span>${ui.icon("undo")}</div>` : "";
+  const files = !toField && r.chance(0.45) ? `<div class="strip-pictures files">${[0, 1, 2].slice(0, r.int(1, 3)).map((i) => photo(spec.seed, `file${i}`)).join("")}</div>` : "";
+  return ui.page({ title: r.chance(0.6) ? words.new_message : draft.subject, left: r.chance(0.5) ? "close" : { text: words.cancel }, right: spec.look === "ios" ? ["attach", "send"] : ["attach", "send", "more"], body: ui.form(r.chance(0.75) || toField ? fields : fields.slice(1)) + tools + suggestions + (r.chance(0.5) ? files + writing : writing + files), className: "compose" });
 }
 
 export function mail(ui, spec, r) {

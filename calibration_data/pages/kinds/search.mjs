@@ -41,6 +41,6 @@ function people(ui, spec, r) {
 
 export function search(ui, spec, r) {
   if (spec.scene === "email") return people(ui, spec, r);
-  if (spec.scene === "browse") return r.chance(0.6) ? results(ui, spec, r) : mapped(ui, spec, r);
-  return r.chance(0.65) ? suggesting(ui, spec, r) : mapped(ui, spec, r);
+  if (spec.scene !== "number" && spec.content.mappable && r.chance(0.7)) return mapped(ui, spec, r);
+  return spec.scene === "browse" ? results(ui, spec, r) : suggesting(ui, spec, r);
 }

@@ -1,4 +1,4 @@
-"""The two engines inside of the emulator: a run that copies in and out, and a bare call that can be counted."""
+"""The two engines inside of the emulator: a run that copies in and out, and a bare call to count."""
 
 from __future__ import annotations
 
@@ -18,12 +18,13 @@ class TfliteModel:
         self.inputs = {name: list(entry["inputs"]) for name, entry in names.items()}
 
     def run(self, signature: str, arrays: dict) -> dict:
+        """Infers; returns the outputs by name."""
         return self._runners[signature](**arrays)
 
     def prepared(self, signature: str):
         """Returns a function and its argument that infer again on the last inputs, without copies.
 
-        It is the native method under the signature runner: Python's own work would be a tenth of a small signature.
+        It is the native method under the signature runner, whose own work would be a tenth of a small one.
         """
         native = self._interpreter._interpreter
         return native.Invoke, native.GetSubgraphIndexFromSignature(signature)
@@ -45,6 +46,7 @@ class OnnxModel:
         self._binding = None
 
     def run(self, signature: str, arrays: dict) -> dict:
+        """Infers; returns the outputs by name."""
         self._last = arrays
         names = [node.name for node in self._session.get_outputs()]
         return dict(zip(names, self._session.run(names, arrays), strict=True))

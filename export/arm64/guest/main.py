@@ -1,10 +1,10 @@
-"""Runs inside of the emulated ARM64 Python: opens models, runs them on given rows, counts what an inference executes.
+"""Runs inside of the emulated ARM64 Python: opens models, runs them on given rows, counts what they execute.
 
-Started as `python main.py REQUEST.json`; numpy and the engines are all it imports. Under counter.c the monotonic clock
-advances by a microsecond an instruction, so the difference of two clock readings is an exact count.
+Started as `python main.py REQUEST.json`; numpy and the engines are all it imports. Under counter.c the
+monotonic clock advances by a microsecond an instruction, so the difference of two readings is an exact count.
 
-Each file is worked on in a forked child: the engines are imported once, and a model that crashes takes nothing else
-along. Progress goes to standard output, one JSON object a line; a file's result is written beside its log.
+Each file is worked on in a forked child: engines are imported once, and a model that crashes takes nothing
+else along. Progress goes to standard output, one JSON object a line; a result is written beside its log.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import gc
 import json
 import os
 import signal
+import statistics
 import sys
 import time
 import traceback
@@ -26,7 +27,7 @@ _MOST_REPEATS = 20
 
 
 def hide_hwcap(bits: int) -> None:
-    """Clears bits of AT_HWCAP as getauxval(3) reports it: glibc answers from a word in the dynamic loader's data."""
+    """Clears bits of getauxval(AT_HWCAP), which glibc answers from a word in the dynamic loader's data."""
     libc = ctypes.CDLL(None)
     libc.getauxval.restype, libc.getauxval.argtypes = ctypes.c_uint64, [ctypes.c_uint64]
     libc.dlvsym.restype = ctypes.c_void_p
@@ -47,31 +48,25 @@ def hide_hwcap(bits: int) -> None:
         raise RuntimeError("cannot hide CPU features from the engines with this C library")
 
 
-def count_insns(call, argument) -> list[float]:
+def count_insns(call, argument, samples: int) -> list[float]:
     """Counts the instructions of `call(argument)`, which must have run before.
 
     Returns:
-        Two independent counts, each an average over enough calls, less what Python's loop and call take.
+        Independent counts, each the median over enough calls, less what Python and the clock take.
     """
-    overhead = _insns_a_call(abs, 0, 100)
-    counts, repeats = [], 1
-    for attempt in range(3):
-        each = _insns_a_call(call, argument, repeats)
-        if attempt == 0:  # only tells how often to repeat, unless once is enough
-            repeats = max(1, min(_MOST_REPEATS, round(_COUNTED_INSNS / max(each, 1))))
-            if repeats > 1:
-                continue
-        counts.append(each - overhead)
-        if len(counts) == 2:
-            break
-    return counts
+    overhead = statistics.median(_insns_a_call(abs, 0) for _ in range(_MOST_REPEATS))
+    first = _insns_a_call(call, argument)
+    repeats = max(1, min(_MOST_REPEATS, round(_COUNTED_INSNS / first)))
+    counts = [first] if repeats == 1 else []
+    while len(counts) < samples:
+        counts.append(statistics.median(_insns_a_call(call, argument) for _ in range(repeats)))
+    return [count - overhead for count in counts]
 
 
-def _insns_a_call(call, argument, repeats: int) -> float:
+def _insns_a_call(call, argument) -> float:
     start = time.monotonic_ns()
-    for _ in range(repeats):
-        call(argument)
-    return (time.monotonic_ns() - start) / 1000 / repeats
+    call(argument)
+    return (time.monotonic_ns() - start) / 1000
 
 
 def work(file: dict, request: dict, say) -> dict:
@@ -88,7 +83,7 @@ def work(file: dict, request: dict, say) -> dict:
         names = model.inputs[signature]
         arrays = {name: golden[name][file["rows"]] for name in names}
         _run_rows(model, signature, arrays, outputs_dir / signature, say)
-        result["counts"][signature] = count_insns(*model.prepared(signature))
+        result["counts"][signature] = count_insns(*model.prepared(signature), file["samples"])
         say()
         if signature == "fuse":
             _run_composed(model, names, arrays, outputs_dir, say)

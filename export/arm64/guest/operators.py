@@ -1,7 +1,8 @@
 """What each operator of a .tflite executes, as LiteRT's own profiler sees it: through LiteRT's C interface.
 
-XNNPACK and LiteRT read the monotonic clock around every operator that they run, after all fusion and delegation, and
-report whole microseconds. Under counter.c these are instructions. Only the C interface hands these events out.
+XNNPACK and LiteRT read the monotonic clock around every operator that they run, after all fusion and
+delegation, and report whole microseconds. Under counter.c these are instructions. Only the C interface hands
+these events out.
 """
 
 from __future__ import annotations

@@ -1,0 +1,208 @@
+"""The export command as a user meets it: bad input is refused in one line, an interrupted or repeated run does no harm."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from export.__main__ import main
+from runtime.bundle import Bundle
+from tests.conftest import ROOT
+
+LINES = (ROOT / "calibration_data" / "samples.jsonl").read_text().splitlines()
+
+
+def run(*arguments: object, **environment: str) -> subprocess.CompletedProcess:
+    command = [sys.executable, "-m", "export", *map(str, arguments)]
+    return subprocess.run(
+        command, cwd=ROOT, env={**os.environ, **environment}, capture_output=True, text=True
+    )
+
+
+@pytest.fixture
+def refused(tmp_path, capsys):
+    """Runs the command; checks exit 2, one line on stderr and no bundle; returns the line."""
+
+    def check(*arguments: object) -> str:
+        out = tmp_path / "bundle"
+        code = main([*map(str, arguments), "--out", str(out)])
+        output = capsys.readouterr()
+        assert code == 2, output.err
+        assert output.err.startswith("error: ") and output.err.count("\n") == 1
+        assert not out.exists() and not list(tmp_path.glob(".bundle*"))
+        return output.err
+
+    return check
+
+
+@pytest.fixture
+def folder(tmp_path) -> Path:
+    """A small calibration folder of one's own: 8 screens of each split."""
+    folder = tmp_path / "screens"
+    (folder / "screens").mkdir(parents=True)
+    samples = [json.loads(line) for line in LINES]
+    chosen = [
+        sample
+        for split in ("calibration", "parity")
+        for sample in [item for item in samples if item["split"] == split][:8]
+    ]
+    for sample in chosen:
+        shutil.copy(ROOT / "calibration_data" / sample["image"], folder / sample["image"])
+    write(folder, chosen)
+    return folder
+
+
+def write(folder: Path, samples: list) -> None:
+    (folder / "samples.jsonl").write_text("".join(json.dumps(sample) + "\n" for sample in samples))
+
+
+def read(folder: Path) -> list[dict]:
+    return [json.loads(line) for line in (folder / "samples.jsonl").read_text().splitlines()]
+
+
+def test_unknown_preset_and_option(refused):
+    assert "unknown preset 'huge'; valid presets: balanced" in refused("huge")
+    result = run("--weight", "x")
+    assert result.returncode == 2 and "--weights" in run("--help").stdout
+
+
+def test_bad_config(tmp_path, refused):
+    config = tmp_path / "config.json"
+    assert "config.json: no such config file" in refused("--config", config)
+    config.write_text("{")
+    assert "config.json: not a JSON file" in refused("--config", config)
+    config.write_text('{"fusion_head": 8}')
+    assert "unknown config key fusion_head; valid keys: backbone" in refused("--config", config)
+    config.write_text('{"fusion_heads": "8"}')
+    assert "fusion_heads is '8'; it must be of type int" in refused("--config", config)
+    config.write_text('{"image_size": [100, 100]}')
+    assert "image_size 100x100 does not fit mobilevit_xxs" in refused("--config", config)
+    config.write_text('{"roi_method": "quadtree"}')
+    assert "unknown roi_method 'quadtree'; valid options: fixed_grid" in refused("--config", config)
+
+
+def test_bad_weights(tmp_path, refused):
+    assert "gone.safetensors: no such weights file" in refused("--weights", tmp_path / "gone.safetensors")
+    (tmp_path / "w.safetensors").write_bytes(b"\x80\x04pickle")
+    assert "w.safetensors: not a readable safetensors file" in refused(
+        "--weights", tmp_path / "w.safetensors"
+    )
+
+
+def test_bad_plan(tmp_path, refused):
+    plan = json.loads((ROOT / "export" / "quantize" / "plans" / "balanced.json").read_text())
+    path = tmp_path / "plan.json"
+    plan["tflite"]["rules"][0]["precision"] = "int3"
+    path.write_text(json.dumps(plan))
+    assert "tflite.rules[0].precision is 'int3'; valid: static_int8" in refused("--plan", path)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"split": "train"}, "samples.jsonl:3: split is 'train'; valid: calibration, parity"),
+        ({"image": "screens/none.webp"}, "samples.jsonl:3: no such image: screens/none.webp"),
+        ({"image": "../../secret.webp"}, "samples.jsonl:3: image '../../secret.webp' lies outside"),
+        ({"txt": "x"}, "samples.jsonl:3: unknown key txt; valid keys: id, split, image, text"),
+        ({"text": 5}, "samples.jsonl:3: text is 5, which is of the wrong type"),
+        ({"user": [0.0] * 63}, "samples.jsonl:3: user must be 64 finite numbers"),
+        ({"user": [float("nan")] * 64}, "samples.jsonl:3: user must be 64 finite numbers"),
+    ],
+)
+def test_bad_samples_are_named_by_line(folder, refused, change, message):
+    samples = read(folder)
+    samples[2].update(change)
+    write(folder, samples)
+    assert message in refused("--calibration-data", folder)
+
+
+def test_bad_calibration_folders(tmp_path, folder, refused):
+    (tmp_path / "empty").mkdir()
+    assert "empty: no samples.jsonl there" in refused("--calibration-data", tmp_path / "empty")
+    samples = read(folder)
+    write(folder, samples[1:])
+    assert "7 samples of split 'calibration'; at least 8 are needed" in refused("--calibration-data", folder)
+    with open(folder / "samples.jsonl", "a") as file:
+        file.write("{not json\n")
+    assert "samples.jsonl:16: not valid JSON" in refused("--calibration-data", folder)
+    write(folder, samples)
+    path = folder / samples[5]["image"]
+    path.write_bytes(path.read_bytes()[:200])
+    line = refused("--calibration-data", folder)
+    assert f"sample {samples[5]['id']!r}" in line and path.name in line
+
+
+def test_a_folder_that_is_no_bundle_is_left_alone(tmp_path, capsys):
+    (tmp_path / "thesis.txt").write_text("years of work")
+    assert main(["--out", str(tmp_path)]) == 2
+    assert "exists and is not a bundle; it is left alone" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
+
+
+def test_unchanged_inputs_do_no_work(bundle_dir):
+    before = {path.name: path.stat().st_mtime_ns for path in bundle_dir.iterdir()}
+    result = run("balanced")
+    assert result.returncode == 0 and "unchanged, nothing to do" in result.stdout
+    assert before == {path.name: path.stat().st_mtime_ns for path in bundle_dir.iterdir()}
+
+
+def test_an_altered_bundle_is_made_again(bundle_dir, tmp_path):
+    out = tmp_path / "bundle"
+    shutil.copytree(bundle_dir, out)
+    (out / "vocab.txt").write_text("[PAD]\n")
+    assert run("balanced", "--out", out).returncode == 0
+    assert hashes(Bundle.load(out, verify=True)) == hashes(Bundle.load(bundle_dir))
+
+
+def test_two_exports_at_once_do_not_mix(bundle_dir, tmp_path):
+    out = tmp_path / "bundle"
+    command = [sys.executable, "-m", "export", "balanced", "--out", str(out)]
+    both = [subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL) for _ in range(2)]
+    assert [process.wait() for process in both] == [0, 0]
+    assert hashes(Bundle.load(out, verify=True)) == hashes(Bundle.load(bundle_dir))
+    assert [path.name for path in tmp_path.iterdir()] == ["bundle"]
+
+
+@pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGKILL])
+def test_a_stopped_export_leaves_the_old_bundle(bundle_dir, tmp_path, end):
+    out, cache = tmp_path / "bundle", tmp_path / "cache"
+    shutil.copytree(bundle_dir, out)
+    command = [sys.executable, "-m", "export", "balanced", "--seed", "1", "--out", str(out)]
+    environment = {**os.environ, "POCKET_CACHE": str(cache)}
+    process = subprocess.Popen(
+        command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+    )
+    while not list((cache / "export").glob("*.*/*")) and process.poll() is None:
+        time.sleep(0.1)  # until a step writes its first file
+    process.send_signal(end)
+    error = process.communicate()[1].decode()
+    assert process.returncode == (130 if end == signal.SIGINT else -signal.SIGKILL)
+    if end == signal.SIGINT:
+        assert error == "error: interrupted; the bundle in place, if any, is as it was\n"
+    assert hashes(Bundle.load(out, verify=True)) == hashes(Bundle.load(bundle_dir))
+
+
+@pytest.mark.slow
+def test_two_exports_from_scratch_are_the_same_to_the_byte(bundle_dir, tmp_path):
+    result = run("balanced", "--out", tmp_path / "bundle", POCKET_CACHE=str(tmp_path / "cache"))
+    assert result.returncode == 0, result.stderr
+    assert hashes(Bundle.load(tmp_path / "bundle", verify=True)) == hashes(Bundle.load(bundle_dir))
+
+
+def test_check_gates_the_budgets(bundle_dir, tmp_path):
+    result = run("check", "balanced", "--json")
+    budgets = json.loads(result.stdout)
+    assert result.returncode == int(any(budget["pass"] is False for budget in budgets))
+    memory = next(budget for budget in budgets if "private memory" in budget["name"])
+    assert memory["value"] > 0 and memory["pass"] is (memory["value"] < 6_000_000)
+    assert run("check", "balanced", "--out", tmp_path).returncode == 2
+
+
+def hashes(bundle: Bundle) -> dict[str, str]:
+    return {name: entry["sha256"] for name, entry in bundle.files.items()}
