@@ -131,7 +131,7 @@ def _write_manifest(manifest: Mapping[str, Any], staging: Path) -> None:
 
 
 def _add_arm64(manifest: dict[str, Any], staging: Path) -> None:
-    """Runs the shipped file on the emulated phones; adds what was found, and its verdicts, to the manifest."""
+    """Runs the shipped file on the emulated phones; adds what was found to the manifest, with verdicts."""
     report = arm64.measure(staging, models=[SHIPPED]).to_dict()
     manifest["arm64"] = report
     latency = budgets.latency_budget(report["simulated_ms"], report["target"])

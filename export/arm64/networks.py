@@ -24,9 +24,10 @@ _SIZE_PX = 224
 _FP16_HINT = ("reduced_precision_support", b"fp16accfp16")
 
 
-def image() -> np.ndarray:
-    """Returns the input that everything runs on: noise, float32 [1, 224, 224, 3]."""
-    return np.random.default_rng(0).standard_normal((1, _SIZE_PX, _SIZE_PX, 3)).astype(np.float32)
+def image(precision: str = "fp32") -> np.ndarray:
+    """Returns the input that a file runs on: noise [1, 224, 224, 3], int8 for an "int8" file, else float32."""
+    noise = np.random.default_rng(0).standard_normal((1, _SIZE_PX, _SIZE_PX, 3))
+    return (noise * 40).clip(-128, 127).astype(np.int8) if precision == "int8" else noise.astype(np.float32)
 
 
 def build(network: str, precision: str, folder: Path) -> Path:

@@ -141,8 +141,9 @@ def print_parity(console: Console, report: Arm64Report) -> None:
         if against == "pytorch":
             host = rows[engine, precision, signature, "host"]
             table.add_row(
-                f"{engine} {precision}", signature, str(row.samples), f"{row.max_abs:.1e}", f"{row.cosine_min:.4f}",
-                f"{row.centred_cosine_min:.3f}", f"{row.identification:.0%}", f"{host.max_abs:.1e}",
+                f"{engine} {precision}", signature, str(row.samples), f"{row.max_abs:.1e}",
+                f"{row.cosine_min:.4f}", f"{row.centred_cosine_min:.3f}", f"{row.identification:.0%}",
+                f"{host.max_abs:.1e}",
                 f"{host.cosine_min:.4f}", style=None if row.passed and host.passed else "red",
             )  # fmt: skip
     console.print(table)

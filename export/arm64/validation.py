@@ -162,7 +162,7 @@ def _count_all(
         nonlocal done
         profile, precision = group
         paths = {network: files[network, precision] for network in groups[group]}
-        counts = _count(profile, list(paths.values()), toolchain)
+        counts = _count(profile, precision, list(paths.values()), toolchain)
         with lock:
             done += len(paths)
             progress(done, total, f"counting {precision} on {profile}")
@@ -177,7 +177,7 @@ def _count_all(
             raise
 
 
-def _count(profile_name: str, paths: list[Path], toolchain: Toolchain) -> dict[str, float]:
+def _count(profile_name: str, precision: str, paths: list[Path], toolchain: Toolchain) -> dict[str, float]:
     profile = choose([profile_name])[0]
     core = [profile.qemu_cpu, profile.cpuinfo, profile.hidden_hwcap]
     contents = [results.files_digest([path]) for path in paths]
@@ -186,7 +186,7 @@ def _count(profile_name: str, paths: list[Path], toolchain: Toolchain) -> dict[s
     if counts is None:
         with tempfile.TemporaryDirectory(prefix="pocket-arm64-") as work_dir:
             inputs = Path(work_dir) / "inputs.npz"
-            np.savez(inputs, **{networks.IMAGE: networks.image()})
+            np.savez(inputs, **{networks.IMAGE: networks.image(precision)})
             guest_files = [GuestFile(path, (networks.SIGNATURE,), (0,)) for path in paths]
             guest = run_guest(toolchain, profile, guest_files, inputs, Path(work_dir))
         if guest.failures:

@@ -13,9 +13,10 @@ from rich.text import Text
 
 from export.budgets import Budget
 from export.pipeline import OnStep
+from export.report.format import budget_row
 from export.steps import STEPS, Step
 
-VERDICTS = {True: ("pass", "green"), False: ("FAIL", "bold red"), None: ("not measured", "yellow")}
+STYLES = {True: "green", False: "bold red", None: "yellow"}
 
 
 @contextmanager
@@ -69,20 +70,7 @@ def print_budgets(console: Console, budgets: list[Budget]) -> None:
     for name in ("what", "limit", "value", "verdict", "how"):
         table.add_column(name, justify="right" if name in ("limit", "value") else "left")
     for budget in budgets:
-        word, style = VERDICTS[budget.passed]
-        limit = f"{budget.relation} {format_value(budget.limit, budget.unit)}"
-        table.add_row(
-            budget.name, limit, format_value(budget.value, budget.unit), Text(word, style=style), budget.how
-        )
+        row = budget_row(budget)
+        verdict = Text(row["verdict"], style=STYLES[budget.passed])
+        table.add_row(row["name"], row["limit"], row["value"], verdict, row["how"])
     console.print(table)
-
-
-def format_value(value: float | None, unit: str) -> str:
-    """Formats a value for people: bytes as MB, counts with separators, small figures with four digits."""
-    if value is None:
-        return "-"
-    if unit == "bytes":
-        return f"{value / 1e6:.2f} MB"
-    if unit:
-        return f"{value:.1f} {unit}"
-    return f"{value:,}" if isinstance(value, int) else f"{value:.4g}"

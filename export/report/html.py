@@ -15,7 +15,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from PIL import Image
 
 from export.budgets import Budget
-from export.report.console import VERDICTS, format_value
+from export.report.format import budget_row
 
 SHEET_COLUMNS = 16
 
@@ -27,24 +27,18 @@ def render_report(manifest: Mapping[str, Any], folder: Path) -> str:
         trim_blocks=True, lstrip_blocks=True,
     )  # fmt: skip
     layers = json.loads((folder / "plan.json").read_text())["layers"]
+    budgets = [Budget.from_dict(values) for values in manifest["budgets"]]
     return environment.get_template("template.html").render(
         manifest=manifest,
-        budgets=[_budget_row(Budget.from_dict(values)) for values in manifest["budgets"]],
+        budgets=[{**budget_row(budget), "state": _state(budget)} for budget in budgets],
         layers=layers,
         precisions=sorted(Counter(layer["precision"] for layer in layers).items()),
         sheet=_contact_sheet(folder / "golden.npz"),
     )
 
 
-def _budget_row(budget: Budget) -> dict[str, str]:
-    return {
-        "name": budget.name,
-        "limit": f"{budget.relation} {format_value(budget.limit, budget.unit)}",
-        "value": format_value(budget.value, budget.unit),
-        "verdict": VERDICTS[budget.passed][0],
-        "state": {True: "pass", False: "fail", None: "open"}[budget.passed],
-        "how": budget.how,
-    }
+def _state(budget: Budget) -> str:
+    return {True: "pass", False: "fail", None: "open"}[budget.passed]
 
 
 def _contact_sheet(golden: Path) -> str:
