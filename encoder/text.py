@@ -8,6 +8,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 from transformers import BertConfig, BertModel
 
+HIDDEN = 128
 PADDING_BIAS = 1e4
 """Taken off the attention scores of padding; its exponential is 0 in float32 and in fp16."""
 
@@ -27,11 +28,14 @@ class BertTiny(nn.Module):
         super().__init__()
         config = BertConfig(
             vocab_size=30522,
-            hidden_size=128,
+            hidden_size=HIDDEN,
             num_hidden_layers=2,
             num_attention_heads=2,
             intermediate_size=512,
             max_position_embeddings=max(512, max_length),
+            # BERT's own 0.02 is meant for a width of 768; here it would leave the random [CLS] state all but
+            # blind to the other tokens.
+            initializer_range=HIDDEN**-0.5,
         )
         # Eager attention is plain products and a softmax, which every exporter understands.
         self.bert = BertModel._from_config(config, attn_implementation="eager", add_pooling_layer=False)

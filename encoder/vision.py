@@ -10,6 +10,10 @@ from torch import Tensor, nn
 
 from encoder.config import ConfigError
 
+BRANCH_GAIN = 0.1
+ACTIVATION_GAIN = 0.3
+NOISE_SIZE = (256, 128)
+
 
 class Backbone(nn.Module):
     """Normalizes RGB bytes and returns a timm model's last feature map.
@@ -52,18 +56,36 @@ def _create(name: str, weights: Path | None) -> nn.Module:
     except (RuntimeError, AttributeError, AssertionError, TypeError, IndexError) as error:
         raise ConfigError(f"backbone {name!r} gives no feature maps (features_only): {error}") from error
     if weights is None:
-        _wake_residuals(features)
+        _settle_random(features)
     return features
 
 
-def _wake_residuals(module: nn.Module) -> None:
-    """Gives norms that timm starts at zero, to end a residual branch, a gain of one.
+@torch.no_grad()
+def _settle_random(features: nn.Module) -> None:
+    """Makes a random backbone behave as a trained one does: alive in every branch, its activations near one.
 
-    A zero branch is dead: a converter folds it away, and the exported graph would not be a trained encoder's.
+    A branch that timm starts at zero would be folded away by a converter, and activations that shrink with
+    depth drown in fp16 and INT8. So, as in data-dependent initialization (Mishkin & Matas, 2016), the norms
+    take the statistics of noise screens; small gains keep the network from amplifying every rounding.
     """
-    for child in module.modules():
-        if isinstance(child, nn.BatchNorm2d) and child.affine and not child.weight.any():
-            nn.init.ones_(child.weight)
+    norms = [child for child in features.modules() if isinstance(child, nn.BatchNorm2d)]
+    for norm in norms:
+        ends_branch = not norm.weight.any()
+        activated = not isinstance(getattr(norm, "act", None), (nn.Identity, type(None)))
+        if ends_branch or activated:
+            nn.init.constant_(norm.weight, BRANCH_GAIN if ends_branch else ACTIVATION_GAIN)
+        norm.reset_running_stats()
+        norm.momentum = None  # the plain average of what it sees
+    noise = torch.rand(16, 3, 16, 8) * torch.rand(
+        16, 1, 1, 1
+    )  # blocks of colour, dark screens and light ones
+    features.train()
+    features(nn.functional.interpolate(noise, size=NOISE_SIZE))
+    features.eval()
+    for norm in norms:  # in steps that other CPUs' roundings do not cross
+        norm.running_mean.copy_((norm.running_mean * 64).round() / 64)
+        norm.running_var.copy_((norm.running_var * 64).round().clamp(min=1) / 64)
+        norm.momentum = 0.1
 
 
 def _map_size(name: str, image_size: tuple[int, int], reduction: int) -> tuple[int, int]:

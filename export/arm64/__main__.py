@@ -143,12 +143,15 @@ def _progress() -> Iterator[OnProgress]:
     """A bar on standard error, while what the engines write there is held back."""
     bar = BarColumn(bar_width=24)
     columns = (TextColumn("{task.description}"), bar, MofNCompleteColumn(), TimeElapsedColumn())
-    with (
-        quiet_engine() as stderr,
-        Progress(*columns, console=Console(file=stderr), transient=True) as progress,
-    ):
-        task = progress.add_task("emulating", total=None)
-        yield lambda done, total, what: progress.update(task, completed=done, total=total, description=what)
+    with quiet_engine() as stderr:
+        console = Console(file=stderr)
+        with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+            task = progress.add_task("emulating", total=None)
+
+            def on_progress(done: int, total: int, what: str) -> None:
+                progress.update(task, completed=done, total=total, description=what)
+
+            yield on_progress
 
 
 def _parser(command: str, description: str, epilog: str | None = None) -> argparse.ArgumentParser:

@@ -21,6 +21,8 @@ _FILE_TIMEOUT_S = 900  # of one model file; a hang is a failure like any other
 _LAST_LINES = 4
 _CHATTER = ("INFO:", "WARNING:", "Traceback", "  File ", "    ")
 
+OnRun = Callable[[str], None]
+
 
 @dataclass(frozen=True)
 class GuestFile:
@@ -30,6 +32,7 @@ class GuestFile:
         path: the .tflite or .onnx.
         signatures: which to run, in this order; an .onnx has one, by any name.
         rows: rows of the input arrays to run.
+        group: files of one group leave their outputs together; fuse takes the tokens of its group.
         samples: how many independent counts to take.
         operators: also count every operator (.tflite only).
     """
@@ -37,7 +40,8 @@ class GuestFile:
     path: Path
     signatures: tuple[str, ...]
     rows: tuple[int, ...]
-    samples: int = 2
+    group: str = ""
+    samples: int = 1
     operators: bool = False
 
     @property
@@ -75,7 +79,7 @@ class GuestRun:
     Attributes:
         counts: file name -> signature -> two independent counts of instructions.
         operators: file name -> signature -> [operator, who ran it, instructions] in order.
-        outputs_dir: holds SIGNATURE.TENSOR.npy, the rows' outputs [N, ...].
+        outputs_dir: holds GROUP/SIGNATURE.TENSOR.npy, the rows' outputs [N, ...].
         failures: files that did not run; they are in none of the others.
     """
 
@@ -91,21 +95,19 @@ def run_guest(
     files: Sequence[GuestFile],
     inputs: Path,
     work_dir: Path,
-    on_run: Callable[[], None] = lambda: None,
+    on_run: OnRun = lambda file: None,
 ) -> GuestRun:
     """Runs files on an emulated core.
 
     Args:
         inputs: .npz with every input tensor by name, [N, ...].
         work_dir: an empty folder for requests, logs and outputs.
-        on_run: called after each of a file's `runs`, possibly from another thread.
+        on_run: called with a file's name after each of its `runs`.
     """
-    outputs_dir = work_dir / "outputs"
     request = {
         "hidden_hwcap": profile.hidden_hwcap,
         "imports": ["numpy", *dict.fromkeys(_ENGINE_MODULES[file.path.suffix] for file in files)],
         "inputs": str(inputs.absolute()),
-        "outputs_dir": str(outputs_dir),
         "timeout_s": _FILE_TIMEOUT_S,
         "files": [_file_request(file, work_dir) for file in files],
     }
@@ -123,17 +125,21 @@ def run_guest(
         else:
             lines = _end_of((work_dir / f"{name}.log").read_text(errors="replace"))
             failures.append(Failure(name, profile.name, _describe(status), lines))
-    return GuestRun(counts, operators, outputs_dir, tuple(failures))
+    return GuestRun(counts, operators, _outputs_dir(work_dir), tuple(failures))
 
 
 def _file_request(file: GuestFile, work_dir: Path) -> dict[str, Any]:
     base = work_dir / file.path.name
     paths = {"path": str(file.path.absolute()), "log": f"{base}.log", "result": f"{base}.json"}
-    return asdict(file) | paths
+    return asdict(file) | paths | {"outputs_dir": str(_outputs_dir(work_dir) / file.group)}
+
+
+def _outputs_dir(work_dir: Path) -> Path:
+    return work_dir / "outputs"
 
 
 def _follow(
-    toolchain: Toolchain, profile: Profile, work_dir: Path, on_run: Callable[[], None]
+    toolchain: Toolchain, profile: Profile, work_dir: Path, on_run: OnRun
 ) -> tuple[dict[str, int], tuple[str, ...]]:
     """Waits for the guest; returns each file's wait status and the end of the guest's own log."""
     command, environment = toolchain.command(
@@ -152,7 +158,7 @@ def _follow(
                 if "finished" in message:
                     statuses[message["finished"]] = message["status"]
                 else:
-                    on_run()
+                    on_run(Path(message["ran"]).name)
             process.wait()
         finally:
             _stop(process)

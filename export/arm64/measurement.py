@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from export.arm64 import parity, results
-from export.arm64.emulator import GUEST, Failure, GuestFile, run_guest, stop_all
+from export.arm64.emulator import GUEST, Failure, GuestFile, GuestRun, run_guest, stop_all
 from export.arm64.errors import Arm64Error
 from export.arm64.profiles import Profile, choose
 from export.arm64.report import (
@@ -31,8 +31,7 @@ from export.arm64.toolchain import Toolchain, cache_dir, open_toolchain
 from runtime.bundle import ENGINES, PRECISIONS, Bundle, select_files
 from runtime.parity import GOLDEN, load_golden
 
-_ROWS_OTHER_MODELS = 4
-_ROWS_OTHER_PROFILES = 2
+_FEW_ROWS = 2
 _MOST_WORKERS = 4
 _ORDER = ("vision", "text", "fuse", "encode")  # fuse runs again on the tokens of the two before
 
@@ -41,16 +40,31 @@ OnProgress = Callable[[int, int, str], None]
 
 @dataclass(frozen=True)
 class _Job:
-    """The files of one engine and precision on one core."""
+    """The files of one engine and precision on one core; `alone` where they get a guest of their own."""
 
     engine: str
     precision: str
     profile: Profile
     files: tuple[GuestFile, ...]
+    alone: bool
+
+    @property
+    def runs(self) -> int:
+        return sum(file.runs for file in self.files)
 
     @property
     def title(self) -> str:
         return f"{self.engine} {self.precision} on {self.profile.name}"
+
+
+@dataclass(frozen=True)
+class _Inputs:
+    """What all jobs of a measurement share."""
+
+    bundle: Bundle
+    golden: Mapping[str, np.ndarray]
+    limits: Mapping[str, Mapping[str, float]]
+    toolchain: Toolchain
 
 
 def measure(
@@ -85,7 +99,7 @@ def measure(
         _job(bundle, e, p, profile, chosen[0], len(golden["image"])) for profile in chosen for e, p in pairs
     ]
     emulator = toolchain or open_toolchain()
-    found = _run_all(jobs, bundle, golden, limits["parity"], emulator, progress)
+    found = _run_all(jobs, _Inputs(bundle, golden, limits["parity"], emulator), progress)
     return Arm64Report(
         preset=bundle.manifest["preset"],
         profiles=tuple(chosen),
@@ -108,37 +122,26 @@ def _job(
     bundle: Bundle, engine: str, precision: str, profile: Profile, target: Profile, samples: int
 ) -> _Job:
     """The shipped model runs every golden row on the target; elsewhere a few, evenly spread, are enough."""
-    shipped = (engine, precision) == SHIPPED
-    if profile == target:
-        wanted = samples if shipped else min(samples, _ROWS_OTHER_MODELS)
-    else:
-        wanted = min(samples, _ROWS_OTHER_PROFILES)
+    shipped, on_target = (engine, precision) == SHIPPED, profile == target
+    alone = shipped and on_target
+    wanted = samples if alone else min(samples, _FEW_ROWS if shipped or on_target else 1)
     rows = tuple(int(row) for row in np.linspace(0, samples - 1, wanted).round())
-    on_target = profile == target
     served: dict[str, list[str]] = {}
     for signature, name in select_files(bundle.files, engine, precision).items():
         served.setdefault(name, []).append(signature)
     files = tuple(
         GuestFile(
             bundle.file(name), tuple(s for s in _ORDER if s in signatures), rows,
-            samples=1 + on_target, operators=shipped and on_target,
+            group=f"{engine}_{precision}", samples=2 if alone else 1, operators=alone,
         )
         for name, signatures in sorted(served.items(), key=lambda item: _ORDER.index(item[1][0]))
     )  # fmt: skip
-    return _Job(engine, precision, profile, files)
+    return _Job(engine, precision, profile, files, alone)
 
 
-def _run_all(
-    jobs: list[_Job],
-    bundle: Bundle,
-    golden: Mapping[str, np.ndarray],
-    limits: Mapping[str, Mapping[str, float]],
-    toolchain: Toolchain,
-    progress: OnProgress,
-) -> list[dict[str, Any]]:
-    """Runs jobs side by side; returns their values in the jobs' order."""
-    total, done, lock = sum(file.runs for job in jobs for file in job.files), 0, threading.Lock()
-    keys = [_key(job, bundle, limits, toolchain) for job in jobs]
+def _run_all(jobs: list[_Job], inputs: _Inputs, progress: OnProgress) -> list[dict[str, Any]]:
+    """Returns the jobs' values, in their order: those on disk, and the others from guests side by side."""
+    total, done, lock = sum(job.runs for job in jobs), 0, threading.Lock()
 
     def advance(runs: int, what: str) -> None:
         nonlocal done
@@ -146,61 +149,76 @@ def _run_all(
             done += runs
             progress(done, total, what)
 
-    def run(job: _Job, key: str) -> dict[str, Any]:
-        value = results.load(cache_dir() / "results", key)
-        if value is not None:
-            advance(sum(file.runs for file in job.files), job.title)
-            return value
-        value = _run_job(
-            job, bundle, golden, limits.get(job.precision, {}), toolchain, lambda: advance(1, job.title)
-        )
-        if not value["failures"]:
-            results.store(cache_dir() / "results", key, value)
-        return value
+    keys = [_key(job, inputs) for job in jobs]
+    values = [results.load(cache_dir() / "results", key) for key in keys]
+    groups: dict[tuple[str, bool], list[int]] = {}
+    for index, (job, value) in enumerate(zip(jobs, values, strict=True)):
+        if value is None:
+            groups.setdefault((job.profile.name, job.alone), []).append(index)
+        else:
+            advance(job.runs, job.title)
 
-    workers = min(_MOST_WORKERS, os.cpu_count() or 1)
-    with ThreadPoolExecutor(workers) as pool:
+    def run(indices: list[int]) -> None:
+        for index, value in zip(indices, _run_jobs([jobs[i] for i in indices], inputs, advance), strict=True):
+            values[index] = value
+            if not value["failures"]:
+                results.store(cache_dir() / "results", keys[index], value)
+
+    with ThreadPoolExecutor(min(_MOST_WORKERS, os.cpu_count() or 1)) as pool:
         try:
-            return list(pool.map(run, jobs, keys))
+            list(pool.map(run, groups.values()))
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             stop_all()
             raise
+    return values
 
 
-def _key(job: _Job, bundle: Bundle, limits: Mapping[str, Any], toolchain: Toolchain) -> str:
-    core = [job.profile.qemu_cpu, job.profile.cpuinfo, job.profile.hidden_hwcap]
+def _key(job: _Job, inputs: _Inputs) -> str:
+    core = [job.profile.name, job.profile.qemu_cpu, job.profile.cpuinfo, job.profile.hidden_hwcap]
+    entries = inputs.bundle.files
     files = [
-        [bundle.files[f.path.name]["sha256"], f.signatures, f.rows, f.samples, f.operators] for f in job.files
+        [entries[file.path.name]["sha256"], file.signatures, file.rows, file.samples, file.operators]
+        for file in job.files
     ]
     host = [version(name) for name in ("numpy", "ai-edge-litert", "onnxruntime")]
     program = results.files_digest([*GUEST.glob("*.py"), Path(parity.__file__), Path(__file__)])
-    golden = bundle.files[GOLDEN]["sha256"]
-    return results.digest([core, files, golden, limits, host, program, toolchain.versions, job.profile.name])
+    tools = [inputs.toolchain.versions, host, program]
+    return results.digest([core, files, entries[GOLDEN]["sha256"], inputs.limits.get(job.precision), tools])
 
 
-def _run_job(
-    job: _Job,
-    bundle: Bundle,
-    golden: Mapping[str, np.ndarray],
-    limits: Mapping[str, float],
-    toolchain: Toolchain,
-    on_run: Callable[[], None],
-) -> dict[str, Any]:
-    """Emulates a job's files and compares what they computed."""
+def _run_jobs(jobs: list[_Job], inputs: _Inputs, advance: Callable[[int, str], None]) -> list[dict[str, Any]]:
+    """Emulates jobs of one core in one guest, and compares what they computed."""
+    files = [file for job in jobs for file in job.files]
+    titles = {file.path.name: job.title for job in jobs for file in job.files}
     with tempfile.TemporaryDirectory(prefix="pocket-arm64-") as work_dir:
-        guest = run_guest(toolchain, job.profile, job.files, bundle.file(GOLDEN), Path(work_dir), on_run)
-        ran = [file for file in job.files if file.path.name in guest.counts]
-        outputs = parity.read_outputs(guest.outputs_dir, ran)
-    row = {"engine": job.engine, "precision": job.precision, "profile": job.profile.name}
-    expected = parity.golden_outputs(outputs, golden, job.files[0].rows)
-    rows = parity.compare(outputs, expected, limits, **row, against="pytorch")
-    rows += parity.compare(outputs, parity.run_host(ran, golden), limits, **row, against="host")
+        guest = run_guest(
+            inputs.toolchain, jobs[0].profile, files, inputs.bundle.file(GOLDEN), Path(work_dir),
+            lambda name: advance(1, titles[name]),
+        )  # fmt: skip
+        return [_evaluate(job, guest, inputs) for job in jobs]
+
+
+def _evaluate(job: _Job, guest: GuestRun, inputs: _Inputs) -> dict[str, Any]:
+    ran = [file for file in job.files if file.path.name in guest.counts]
+    rows, names = job.files[0].rows, {file.path.name for file in job.files}
+    outputs = parity.read_outputs(guest.outputs_dir / job.files[0].group, ran)
+    fixed = {"engine": job.engine, "precision": job.precision, "profile": job.profile.name}
+    expected = {
+        "pytorch": parity.golden_outputs(outputs, inputs.golden, rows),
+        "host": parity.run_host(ran, inputs.golden),
+    }
+    limits = inputs.limits.get(job.precision, {})
+    found = [
+        asdict(row)
+        for against, values in expected.items()
+        for row in parity.compare(outputs, values, inputs.golden, rows, limits, **fixed, against=against)
+    ]
     return {
-        "counts": guest.counts,
-        "operators": guest.operators,
-        "parity": [asdict(found) for found in rows],
-        "failures": [failure.to_dict() for failure in guest.failures],
+        "counts": {name: counts for name, counts in guest.counts.items() if name in names},
+        "operators": {name: counts for name, counts in guest.operators.items() if name in names},
+        "parity": found,
+        "failures": [failure.to_dict() for failure in guest.failures if failure.file in names],
     }
 
 

@@ -25,7 +25,7 @@ _FP16_HINT = ("reduced_precision_support", b"fp16accfp16")
 
 
 def image(precision: str = "fp32") -> np.ndarray:
-    """Returns the input that a file runs on: noise [1, 224, 224, 3], int8 for an "int8" file, else float32."""
+    """Returns what a file runs on: noise [1, 224, 224, 3], int8 for an "int8" file, else float32."""
     noise = np.random.default_rng(0).standard_normal((1, _SIZE_PX, _SIZE_PX, 3))
     return (noise * 40).clip(-128, 127).astype(np.int8) if precision == "int8" else noise.astype(np.float32)
 

@@ -48,7 +48,10 @@ def print_report(console: Console, report: Arm64Report) -> None:
 def print_costs(console: Console, report: Arm64Report) -> None:
     """Prints instructions and simulated milliseconds of every model and signature."""
     spread = worst_spread(report.costs)
-    table = _table("one inference, one thread", f"two counts of the same differ by {spread:.3%} at most")
+    table = _table(
+        "one inference, one thread",
+        f"two counts of the shipped model differ by {max(spread, 1e-5):.3%} at most",
+    )
     names = [profile.name for profile in report.profiles]
     _columns(
         table, ["model", "signature"], [f"M insns\n{report.target.name}", *(f"ms\n{name}" for name in names)]

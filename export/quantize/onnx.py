@@ -12,6 +12,9 @@ import numpy as np
 from export.quantize.plan import OnnxPlan
 from export.tflite import quiet
 
+AVERAGING_CONSTANT = 0.05
+"""How far one sample moves a range under `moving_average`; ai-edge-quantizer's own is the same."""
+
 
 def quantize_onnx(
     source: Path, signature: str, plan: OnnxPlan, samples: list[dict[str, np.ndarray]], path: Path
@@ -44,6 +47,8 @@ def quantize_onnx(
         dataset_split="calibration",
         dataset_num_samples=len(samples),
         method=CalibrationMethod.MinMax,
+        moving_average=plan.calibration == "moving_average",
+        averaging_constant=AVERAGING_CONSTANT,
     )
     rows = [{name: array[0] for name, array in sample.items()} for sample in samples]
     with tempfile.TemporaryDirectory() as scratch, quiet():

@@ -3,10 +3,10 @@
 A plan is a JSON file, `plans/PRESET.json`:
 
     {"schema_version": 1,
-     "tflite": {"arithmetic": "fp16", "calibration": "min_max",
+     "tflite": {"arithmetic": "fp16", "calibration": "moving_average",
                 "rules": [{"layers": REGEX, "operators": [NAME, ...], "precision": PRECISION}, ...]},
      "onnx": {"operators": [TYPE, ...], "attention_products": "float", "exclude": [REGEX, ...],
-              "seven_bit_weights": [SIGNATURE, ...], "calibration": "min_max"}}
+              "seven_bit_weights": [SIGNATURE, ...], "calibration": "moving_average"}}
 
 `layers` is searched in a layer's name, which is the path of its PyTorch module; of the rules that match an
 operator the last one counts, and an operator that none matches stays in float. Precisions:
@@ -15,6 +15,9 @@ operator the last one counts, and an operator that none matches stays in float. 
 - `dynamic_int8`: weights in INT8 per channel, activations quantized at run time.
 - `weight_int8`, `weight_int4`: weights stored in 8 or 4 bits, looked up or expanded before use.
 - `float`: float32, or fp16 where `arithmetic` is `fp16` and the CPU has it.
+
+`calibration` takes the ranges of static activations over the calibration samples: `min_max` is the
+widest, with `moving_average` each sample moves the range by a twentieth, so that one odd screen does not widen it.
 
 In ONNX, `operators` are quantized statically, but for those whose name or weights' name `exclude` finds.
 `attention_products` says whether a MatMul of two activations is among them (`int8`) or not (`float`).
@@ -115,7 +118,7 @@ def _parse(values: Any, path: Path) -> Plan:
     _one_of(onnx["attention_products"], ("float", "int8"), f"{path}: onnx.attention_products")
     for part in onnx["seven_bit_weights"]:
         _one_of(part, PARTS, f"{path}: onnx.seven_bit_weights")
-    _one_of(onnx["calibration"], CALIBRATIONS[:1], f"{path}: onnx.calibration")
+    _one_of(onnx["calibration"], CALIBRATIONS, f"{path}: onnx.calibration")
     rules = tuple(_rule(rule, f"{path}: tflite.rules[{index}]") for index, rule in enumerate(tflite["rules"]))
     return Plan(
         TflitePlan(tflite["arithmetic"], tflite["calibration"], rules),

@@ -7,9 +7,11 @@ import copy
 import torch
 
 from encoder.model import Encoder
+from export.rewrites.cls_only import cls_only
 from export.rewrites.fold_batch_norm import fold_batch_norm
+from export.rewrites.query_only import query_only
 
-REWRITES = (fold_batch_norm,)
+REWRITES = (fold_batch_norm, cls_only, query_only)
 
 
 @torch.no_grad()

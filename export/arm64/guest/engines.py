@@ -42,25 +42,22 @@ class OnnxModel:
         self._session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
         names = [node.name for node in self._session.get_inputs()]
         self.inputs = _SameForEvery(names)
-        self._last: dict = {}
+        self._names = [node.name for node in self._session.get_outputs()]
         self._binding = None
 
     def run(self, signature: str, arrays: dict) -> dict:
         """Infers; returns the outputs by name."""
-        self._last = arrays
-        names = [node.name for node in self._session.get_outputs()]
-        return dict(zip(names, self._session.run(names, arrays), strict=True))
+        self._binding = self._session.io_binding()
+        for name, array in arrays.items():
+            self._binding.bind_cpu_input(name, array)
+        for name in self._names:
+            self._binding.bind_output(name)
+        self._session.run_with_iobinding(self._binding)
+        return dict(zip(self._names, self._binding.copy_outputs_to_cpu(), strict=True))
 
     def prepared(self, signature: str):
-        """Returns a function and its argument that infer again on the last inputs, bound once."""
-        binding = self._binding = self._session.io_binding()
-        for name, array in self._last.items():
-            binding.bind_cpu_input(name, array)
-        for node in self._session.get_outputs():
-            binding.bind_output(node.name)
-        call = functools.partial(self._session._sess.run_with_iobinding, binding._iobinding)
-        call(None)
-        return call, None
+        """Returns a function and its argument that infer again on the last inputs, which stay bound."""
+        return functools.partial(self._session._sess.run_with_iobinding, self._binding._iobinding), None
 
 
 class _SameForEvery(dict):

@@ -3,8 +3,9 @@
 Started as `python main.py REQUEST.json`; numpy and the engines are all it imports. Under counter.c the
 monotonic clock advances by a microsecond an instruction, so the difference of two readings is an exact count.
 
-Each file is worked on in a forked child: engines are imported once, and a model that crashes takes nothing
-else along. Progress goes to standard output, one JSON object a line; a result is written beside its log.
+Files are worked on in a forked child: engines are imported once, and after a model that crashes a new child
+goes on with the next. Progress goes to standard output, one JSON object a line; a file's result is written
+beside its log.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ _AT_HWCAP = 16
 _PROT_READ_WRITE = 3
 _COUNTED_INSNS = 4_000_000  # an inference is repeated until about this many instructions were counted
 _MOST_REPEATS = 20
+_RAISED = 1 << 8  # the wait status of a process that exits with 1
 
 
 def hide_hwcap(bits: int) -> None:
@@ -75,7 +77,7 @@ def work(file: dict, request: dict, say) -> dict:
     import numpy as np
 
     golden = np.load(request["inputs"], allow_pickle=False)
-    outputs_dir = Path(request["outputs_dir"])
+    outputs_dir = Path(file["outputs_dir"])
     outputs_dir.mkdir(parents=True, exist_ok=True)
     model = engines.open_model(file["path"])
     result: dict = {"counts": {}, "operators": {}}
@@ -122,39 +124,52 @@ def _run_composed(model, names, arrays: dict, outputs_dir: Path, say) -> None:
         _run_rows(model, "fuse", composed, outputs_dir / "composed", say)
 
 
-def in_child(file: dict, request: dict) -> int:
-    """Works on a file in a forked child; returns the child's wait status."""
-    sys.stdout.flush()
-    child = os.fork()
-    if child:
-        return os.waitpid(child, 0)[1]
-    try:
+def work_through(files: list[dict], request: dict) -> None:
+    """Works on files in order, and says how each ended."""
+    progress = os.dup(1)
+
+    def say(**message) -> None:
+        os.write(progress, json.dumps(message).encode() + b"\n")
+
+    for file in files:
         log = os.open(file["log"], os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
-        progress = os.dup(1)
         os.dup2(log, 1)
         os.dup2(log, 2)
         signal.alarm(request["timeout_s"])
-        line = json.dumps({"ran": file["path"]}).encode() + b"\n"
-        result = work(file, request, lambda: os.write(progress, line))
+        try:
+            result = work(file, request, lambda path=file["path"]: say(ran=path))
+        except Exception:
+            traceback.print_exc()
+            sys.stderr.flush()
+            Path(file["result"]).write_text("null")
+            say(finished=file["path"], status=_RAISED)
+            continue
         partial = Path(file["result"] + ".partial")
         partial.write_text(json.dumps(result))
         partial.rename(file["result"])
-    except BaseException:
-        traceback.print_exc()
-        sys.stderr.flush()
-        os._exit(1)
-    os._exit(0)
+        say(finished=file["path"], status=0)
 
 
 def main(path: str) -> None:
-    """Works through a request's files in order."""
+    """Works through a request's files in a child; where a file kills it, another child goes on after it."""
     request = json.loads(Path(path).read_text())
     hide_hwcap(request["hidden_hwcap"])
     gc.disable()
     for name in request["imports"]:
         __import__(name)
-    for file in request["files"]:
-        print(json.dumps({"finished": file["path"], "status": in_child(file, request)}), flush=True)
+    files = request["files"]
+    while files:
+        child = os.fork()
+        if child == 0:
+            work_through(files, request)
+            os._exit(0)
+        status = os.waitpid(child, 0)[1]
+        if status == 0:
+            break
+        died_at = next(index for index, file in enumerate(files) if not Path(file["result"]).exists())
+        message = {"finished": files[died_at]["path"], "status": status}
+        print(json.dumps(message), flush=True)
+        files = files[died_at + 1 :]
 
 
 if __name__ == "__main__":

@@ -1,0 +1,52 @@
+"""Computes BERT's last layer for the [CLS] token alone, the only one that is read.
+
+Keys and values still come from all tokens; queries, output projection and feed-forward part shrink from 64 rows to
+one. Measured on the A76 in the shipped file: `text` 3.183 -> 1.916 million instructions.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from encoder.model import Encoder
+from encoder.text import PADDING_BIAS, BertTiny
+
+
+class ClsOnly(nn.Module):
+    """Text tower that equals `BertTiny`, from the same weights."""
+
+    def __init__(self, text: BertTiny):
+        super().__init__()
+        self.bert = text.bert
+        self.projection = text.projection
+
+    def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
+        """Maps int32 [B, L] twice to float32 [B, 1, dim]."""
+        padding = (attention_mask[:, None, None, :].float() - 1.0) * PADDING_BIAS  # [B, 1, 1, L]
+        states = self.bert.embeddings(input_ids=input_ids)  # [B, L, 128]
+        *layers, last = self.bert.encoder.layer
+        for layer in layers:
+            states = layer(states, attention_mask=padding)[0]
+        attention, cls = last.attention.self, states[:, :1]
+        query, key, value = (
+            _split_heads(project(rows), attention.num_attention_heads)
+            for project, rows in (
+                (attention.query, cls), (attention.key, states), (attention.value, states)
+            )
+        )  # fmt: skip
+        scores = query @ key.transpose(-2, -1) * attention.attention_head_size**-0.5  # [B, heads, 1, L]
+        mixed = torch.softmax(scores + padding, dim=-1) @ value  # [B, heads, 1, 128 / heads]
+        cls = last.attention.output(mixed.transpose(1, 2).flatten(2), cls)  # [B, 1, 128]
+        return self.projection(last.output(last.intermediate(cls), cls))
+
+
+def _split_heads(rows: Tensor, heads: int) -> Tensor:
+    """[B, T, D] -> [B, heads, T, D / heads]."""
+    return rows.unflatten(-1, (heads, -1)).transpose(1, 2)
+
+
+def cls_only(encoder: Encoder) -> None:
+    """Replaces, in place, a text tower that reads only [CLS]; others stay."""
+    if isinstance(encoder.text, BertTiny):
+        encoder.text = ClsOnly(encoder.text)

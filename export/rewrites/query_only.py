@@ -1,0 +1,63 @@
+"""Computes a single fusion layer for the query's row alone, the only one that is read.
+
+With one layer the query is a constant, so that its scores are one small linear map of the tokens, 256 to a number a
+head, and the key projection disappears into it. (As a product with a constant left side, XNNPACK would refuse it in
+fp16.)
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from encoder.fusion import Fusion
+from encoder.model import Encoder
+
+
+class QueryOnly(nn.Module):
+    """Fusion that equals a one-layer `Fusion`, from the same weights."""
+
+    def __init__(self, fusion: Fusion):
+        super().__init__()
+        (layer,) = fusion.layers
+        attention, dim = layer.self_attn, fusion.query.shape[-1]
+        self.heads = attention.heads
+        self.register_buffer("query", fusion.query.detach().clone())
+        self.positions = fusion.positions
+        query_weight, key_weight, value_weight = attention.in_proj_weight.detach().split(dim)
+        query_bias, key_bias, value_bias = attention.in_proj_bias.detach().split(dim)
+        query = F.linear(self.query[0], query_weight, query_bias) * (dim // self.heads) ** -0.5  # [1, dim]
+        by_head = torch.block_diag(*query.view(self.heads, 1, -1))  # [heads, dim]
+        self.scores = _linear(by_head @ key_weight, by_head @ key_bias)
+        self.value = _linear(value_weight, value_bias)
+        self.out_proj = attention.out_proj
+        self.norm1, self.linear1, self.linear2, self.norm2 = (
+            layer.norm1, layer.linear1, layer.linear2, layer.norm2
+        )  # fmt: skip
+
+    def forward(self, screen_tokens: Tensor, text_token: Tensor, user_token: Tensor) -> Tensor:
+        """Maps float32 [B, 5, dim] and twice [B, 1, dim] to float32 [B, dim], unit length."""
+        context = torch.cat([screen_tokens, text_token, user_token], dim=1) + self.positions  # [B, 7, dim]
+        query = self.query.expand(context.shape[0], -1, -1)
+        tokens = torch.cat([query, context], dim=1)  # [B, 8, dim]
+        weights = self.scores(tokens).transpose(1, 2).softmax(dim=-1).unsqueeze(2)  # [B, heads, 1, 8]
+        value = (
+            self.value(tokens).unflatten(-1, (self.heads, -1)).transpose(1, 2)
+        )  # [B, heads, 8, dim / heads]
+        mixed = (weights @ value).transpose(1, 2).flatten(2)  # [B, 1, dim]
+        row = self.norm1(query + self.out_proj(mixed))
+        row = self.norm2(row + self.linear2(F.gelu(self.linear1(row))))
+        return F.normalize(row[:, 0], dim=-1)
+
+
+def _linear(weight: Tensor, bias: Tensor) -> nn.Linear:
+    layer = nn.Linear(weight.shape[1], weight.shape[0])
+    layer.weight.data, layer.bias.data = weight.clone(), bias.clone()
+    return layer
+
+
+def query_only(encoder: Encoder) -> None:
+    """Replaces, in place, a fusion of one layer; deeper ones stay."""
+    if len(encoder.fusion.layers) == 1:
+        encoder.fusion = QueryOnly(encoder.fusion)
