@@ -90,9 +90,7 @@ def measure(
     """
     chosen = choose(profiles)
     bundle = Bundle.load(bundle_dir)
-    limits = bundle.manifest.get("limits") or {}
-    if "latency_ms" not in limits or "parity" not in limits:
-        raise Arm64Error(f"{bundle.path}: the manifest has no limits for latency and parity; export it again")
+    limits = _limits(bundle)
     golden = load_golden(bundle.file(GOLDEN), bundle.tensors)
     pairs = [(e, p) for e in ENGINES for p in PRECISIONS] if models is None else list(models)
     jobs = [

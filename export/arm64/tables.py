@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from rich import box
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -169,7 +170,14 @@ def print_verdicts(console: Console, verdicts: Iterable[Verdict]) -> None:
 
 
 def _table(title: str, caption: str | None = None) -> Table:
-    return Table(title=title, title_justify="left", caption=caption, caption_justify="left")
+    kinds = {
+        "title_justify": "left",
+        "caption_justify": "left",
+        "box": box.SIMPLE_HEAD,
+        "padding": (0, 0),
+        "pad_edge": False,
+    }
+    return Table(title=title, caption=caption, **kinds)
 
 
 def _columns(table: Table, left: Iterable[str], right: Iterable[str]) -> None:
