@@ -25,8 +25,8 @@ RUNS = 200
 THREADS = (1, 2)
 SCREEN_SIZE = (2340, 1080)  # height, width in pixels
 TYPED = "see you at the station at half past seven, bring the tickets please"
-HOW = "Private_Dirty in /proc/self/smaps_rollup, median of {} fresh processes"
-NOT_MEASURED = "not measured: this system has no /proc/self/smaps_rollup"
+HOW = "RssAnon in /proc/self/status, median of {} fresh processes"
+NOT_MEASURED = "not measured: this system has no RssAnon in /proc/self/status"
 
 OnProgress = Callable[[int, int, str], None]
 

@@ -32,17 +32,18 @@ def example_inputs(tensors: dict[str, TensorSpec]) -> dict[str, np.ndarray]:
 
 
 def memory_bytes() -> dict[str, int] | None:
-    """This process's private dirty, resident and peak resident memory; None where it cannot be told."""
+    """This process's private, resident and peak resident memory; None where it cannot be told.
+
+    Private is what is anonymous. (Private_Dirty would count the pages of a mapped model file too, as long as
+    the system has not yet written a fresh export back to the disk.)
+    """
     try:
-        rollup = Path("/proc/self/smaps_rollup").read_text()
         status = Path("/proc/self/status").read_text()
-    except OSError:
+        fields = dict(line.split(":", 1) for line in status.splitlines())
+        names = {"private": "RssAnon", "resident": "VmRSS", "peak": "VmHWM"}
+        return {key: int(fields[field].split()[0]) * 1024 for key, field in names.items()}
+    except (OSError, KeyError):
         return None
-    fields = dict(
-        line.split(":", 1) for line in (rollup.split("\n", 1)[1] + status).splitlines() if ":" in line
-    )
-    names = {"private": "Private_Dirty", "resident": "VmRSS", "peak": "VmHWM"}
-    return {key: int(fields[field].split()[0]) * 1024 for key, field in names.items()}
 
 
 def measure_cold(request: dict) -> dict:
