@@ -16,6 +16,7 @@ from export.pipeline import StepError, find_unchanged, run
 from export.report.console import print_budgets, print_result, print_weights, step_progress
 from export.request import ROOT, read_request
 from runtime.bundle import Bundle
+from runtime.terminal import Parser, error_line
 
 EXIT_GATE, EXIT_USE, EXIT_INTERRUPT = 1, 2, 130
 
@@ -24,7 +25,10 @@ def main(arguments: list[str] | None = None) -> int:
     """Runs a command; returns 0, 1 where a gated limit failed, or 2 for bad use or bad input."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     command = arguments.pop(0) if arguments and arguments[0] == "check" else "export"
-    options = _parser(command).parse_args(arguments)
+    parser = _parser(command)
+    options, unknown = parser.parse_known_args(arguments)
+    if unknown:
+        parser.refuse(unknown)
     try:
         return _check(options) if command == "check" else _export(options)
     except ValueError as error:
@@ -38,31 +42,33 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _parser(command: str) -> argparse.ArgumentParser:
-    presets = ", ".join(PRESETS)
     if command == "check":
-        parser = argparse.ArgumentParser(
-            prog="python -m export check", description="Gate: exits 1 if a budget fails."
+        parser = Parser(
+            prog="python -m export check", description="Gate: exits 1 if a budget fails.", allow_abbrev=False
         )
     else:
-        parser = argparse.ArgumentParser(
+        parser = Parser(
             prog="python -m export",
             description="Turns an encoder into a verified bundle: ONNX and TFLite, float and INT8.",
             epilog="'python -m export check [PRESET]' gates the budgets of a bundle.",
+            allow_abbrev=False,
         )
-        parser.add_argument(
-            "--config", type=Path, metavar="FILE", help="JSON of config keys, in place of a preset's"
-        )
-        parser.add_argument("--weights", type=Path, metavar="FILE", help="safetensors file of the encoder")
-        parser.add_argument(
-            "--calibration-data", type=Path, metavar="DIR", help="folder with samples.jsonl and its screens"
-        )
-        parser.add_argument("--plan", type=Path, metavar="FILE", help="precision plan, JSON")
-        parser.add_argument("--seed", type=int, default=0, help="of random weights (default 0)")
-        parser.add_argument("--force", action="store_true", help="run every step, even where nothing changed")
+        _add_inputs(parser)
+    presets = ", ".join(PRESETS)
     parser.add_argument("preset", nargs="?", default="balanced", help=f"one of: {presets} (default balanced)")
     parser.add_argument("--out", type=Path, metavar="DIR", help="bundle folder (default dist/PRESET)")
     parser.add_argument("--json", action="store_true", help="print results as JSON")
     return parser
+
+
+def _add_inputs(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("--config", type=Path, metavar="FILE", help="JSON of config keys, in place of a preset's")
+    add("--weights", type=Path, metavar="FILE", help="safetensors file of the encoder")
+    add("--calibration-data", type=Path, metavar="DIR", help="folder with samples.jsonl and its screens")
+    add("--plan", type=Path, metavar="FILE", help="precision plan, JSON")
+    add("--seed", type=int, default=0, help="of random weights (default 0)")
+    add("--force", action="store_true", help="run every step, even where nothing changed")
 
 
 def _export(options: argparse.Namespace) -> int:
@@ -112,7 +118,7 @@ def _shown(path: Path) -> str:
 
 
 def _fail(message: str, code: int) -> int:
-    print("error: " + " ".join(message.split()), file=sys.stderr)
+    sys.stderr.write(error_line(message))
     return code
 
 
