@@ -123,6 +123,15 @@ def preset(name: str) -> EncoderConfig:
     return PRESETS[name]
 
 
+def find_checkpoint(config: EncoderConfig) -> Path | None:
+    """Returns the committed checkpoint of the preset that has this config, if there is one."""
+    for name, known in PRESETS.items():
+        path = CHECKPOINTS / f"{name}.safetensors"
+        if known == config and path.is_file():
+            return path
+    return None
+
+
 def choose(slot: str, options: Mapping[str, Any], name: str) -> Any:
     """Returns the option of a slot by its name.
 

@@ -76,9 +76,8 @@ def _settle_random(features: nn.Module) -> None:
             nn.init.constant_(norm.weight, BRANCH_GAIN if ends_branch else ACTIVATION_GAIN)
         norm.reset_running_stats()
         norm.momentum = None  # the plain average of what it sees
-    noise = torch.rand(16, 3, 16, 8) * torch.rand(
-        16, 1, 1, 1
-    )  # blocks of colour, dark screens and light ones
+    # Blocks of colour, on dark screens and light ones.
+    noise = torch.rand(16, 3, 16, 8) * torch.rand(16, 1, 1, 1)
     features.train()
     features(nn.functional.interpolate(noise, size=NOISE_SIZE))
     features.eval()

@@ -12,7 +12,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
-from encoder.config import CHECKPOINTS, PRESETS, EncoderConfig
+from encoder.config import EncoderConfig, find_checkpoint
 from encoder.model import Encoder, build
 
 HUB_FILE = "model.safetensors"
@@ -65,15 +65,6 @@ def load_encoder(
         load_state(encoder, checkpoint)
         return encoder, _describe(encoder, "checkpoint", f"trained checkpoint {checkpoint.name}")
     return encoder, _describe(encoder, "random", f"random, seed {seed}: the embedding carries no meaning yet")
-
-
-def find_checkpoint(config: EncoderConfig) -> Path | None:
-    """Returns the committed checkpoint of the preset that has this config, if there is one."""
-    for name, preset in PRESETS.items():
-        path = CHECKPOINTS / f"{name}.safetensors"
-        if preset == config and path.is_file():
-            return path
-    return None
 
 
 def load_state(encoder: Encoder, path: Path) -> None:

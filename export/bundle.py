@@ -16,9 +16,7 @@ from export import arm64, budgets
 from export.arm64.report import SHIPPED
 from export.report.html import render_report
 from export.request import Request, tool_versions
-from runtime.bundle import MANIFEST, SCHEMA_VERSION, SIGNATURES, file_sha256, tensor_specs
-
-_PARTS = ["vision", "text", "fuse"]
+from runtime.bundle import MANIFEST, PARTS, SCHEMA_VERSION, SIGNATURES, file_sha256, tensor_specs
 
 
 def _model(step: str, engine: str, precision: str, *signatures: str) -> dict[str, Any]:
@@ -26,11 +24,11 @@ def _model(step: str, engine: str, precision: str, *signatures: str) -> dict[str
 
 
 MODEL_FILES: dict[str, dict[str, Any]] = {
-    "encoder.tflite": _model("tflite_int8", "tflite", "int8", *_PARTS),
-    "encoder_fp32.tflite": _model("tflite", "tflite", "fp32", *_PARTS),
-    **{f"{part}.onnx": _model("onnx_int8", "onnx", "int8", part) for part in _PARTS},
+    "encoder.tflite": _model("tflite_int8", "tflite", "int8", *PARTS),
+    "encoder_fp32.tflite": _model("tflite", "tflite", "fp32", *PARTS),
+    **{f"{part}.onnx": _model("onnx_int8", "onnx", "int8", part) for part in PARTS},
     "encoder.onnx": _model("onnx_int8", "onnx", "int8", "encode"),
-    **{f"{part}_fp32.onnx": _model("onnx", "onnx", "fp32", part) for part in _PARTS},
+    **{f"{part}_fp32.onnx": _model("onnx", "onnx", "fp32", part) for part in PARTS},
     "encoder_fp32.onnx": _model("onnx", "onnx", "fp32", "encode"),
 }
 """What each model file is, and the step that makes it."""

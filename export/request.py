@@ -9,9 +9,10 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from encoder.config import CHECKPOINTS, EncoderConfig, preset
+from encoder.config import EncoderConfig, find_checkpoint, preset
 from export.calibration import DEFAULT_FOLDER, Sample, folder_sha256, load_samples
 from export.quantize.plan import Plan, load_plan
+from runtime.bundle import file_sha256
 
 ROOT = Path(__file__).parents[1]
 TOOLS = (
@@ -65,11 +66,11 @@ class Request:
 
     def inputs(self) -> dict[str, Any]:
         """Returns everything but code and tools that decides what is exported, as JSON can hold it."""
-        checkpoint = CHECKPOINTS / f"{self.preset}.safetensors"
+        files = (self.weights, find_checkpoint(self.config))
         return {
             "config": self.config.to_dict(),
             "seed": self.seed,
-            "weights": [_sha256(path) for path in (self.weights, checkpoint) if path and path.is_file()],
+            "weights": [file_sha256(path) for path in files if path],
             "samples": folder_sha256(list(self.samples)),
             "plan": self.plan.to_dict(),
         }
@@ -140,14 +141,9 @@ def digest(*parts: Any) -> str:
 def source_digest(patterns: tuple[str, ...]) -> str:
     """Returns one hash over the repository's files that match, names included."""
     files = sorted({path for pattern in patterns for path in ROOT.glob(pattern) if path.is_file()})
-    return digest([[path.relative_to(ROOT).as_posix(), _sha256(path)] for path in files])
+    return digest([[path.relative_to(ROOT).as_posix(), file_sha256(path)] for path in files])
 
 
 def tool_versions() -> dict[str, str]:
     """Returns the versions of the tools that an export runs through."""
     return {name: version(name) for name in TOOLS}
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
