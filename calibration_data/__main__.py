@@ -1,23 +1,45 @@
-"""Command line: `python -m calibration_data render | contact-sheet`."""
+"""Command line: `python -m calibration_data render | dataset | test-split | contact-sheet`."""
 
 import argparse
 import sys
 from pathlib import Path
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 
 from calibration_data import ROOT, CalibrationDataError
 from calibration_data.contact_sheet import contact_sheet
 from calibration_data.content import build_specs
+from calibration_data.dataset import dataset_specs
+from calibration_data.generate import generate
 from calibration_data.plan import SPLITS, plan_screens
 from calibration_data.render import render
+from calibration_data.test_split import FOLDER as TEST_SPLIT
+from calibration_data.test_split import make_test_split
+
+DATASET = ROOT.parent / "build" / "screens"
+# Screens of each split of the training set.
+DATASET_SPLITS = {"train": 5000, "validation": 240, "test": 600, "unseen_kit": 200}
 
 
 def _positive(text: str) -> int:
     value = int(text)
     if value < 1:
         raise argparse.ArgumentTypeError(f"{text} is not a positive number")
+    return value
+
+
+def _count(text: str) -> int:
+    value = int(text)
+    if value < 0:
+        raise argparse.ArgumentTypeError(f"{text} is negative")
     return value
 
 
@@ -47,11 +69,37 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     draw.add_argument(
         "--only", action="append", metavar="ID", help="draw this screen of the plan alone; may be repeated"
     )
+    _add_dataset(commands)
     sheet = commands.add_parser("contact-sheet", help="one picture of 24 varied screens of a folder")
     sheet.add_argument(
         "--out", type=Path, default=ROOT, help="a folder that `render` has written (default: this package)"
     )
     return parser.parse_args(argv)
+
+
+def _add_dataset(commands: argparse._SubParsersAction) -> None:
+    many = commands.add_parser(
+        "dataset",
+        help="draw a training set of thousands of screens; a run that was stopped goes on where it was",
+    )
+    many.add_argument("--out", type=Path, default=DATASET, help="folder (default: build/screens)")
+    many.add_argument("--jobs", type=_positive, default=2, help="pages drawn at the same time (default 2)")
+    many.add_argument("--seed", type=int, default=0, help="another seed, other screens (default 0)")
+    for split, count in DATASET_SPLITS.items():
+        many.add_argument(
+            f"--{split.replace('_', '-')}",
+            type=_count,
+            default=count,
+            metavar="N",
+            help=f"screens of split {split} (default {count})",
+        )
+    small = commands.add_parser(
+        "test-split", help="make the committed test split from a training set's test screens"
+    )
+    small.add_argument(
+        "--dataset", type=Path, default=DATASET, help="what `dataset` has drawn (default: build/screens)"
+    )
+    small.add_argument("--out", type=Path, default=TEST_SPLIT, help="folder (default: this package's)")
 
 
 def _specs(args: argparse.Namespace) -> list[dict]:
@@ -88,18 +136,66 @@ def _render(args: argparse.Namespace, console: Console) -> None:
     console.print(f"{len(images)} screens, {size / 1e6:.2f} MB, in {args.out}")
 
 
+def _bar(console: Console) -> Progress:
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+        console=console,
+    )
+
+
+def _dataset(args: argparse.Namespace, console: Console) -> None:
+    counts = {split: getattr(args, split) for split in DATASET_SPLITS}
+    total = sum(counts.values())
+    with _bar(console) as progress:
+        planning = progress.add_task("planning", total=total)
+        specs = dataset_specs(counts, args.seed, advance=lambda: progress.update(planning, advance=1))
+        drawing = progress.add_task("drawing", total=total)
+        failed = generate(
+            specs,
+            args.out.resolve(),
+            jobs=args.jobs,
+            on_screen=lambda more: progress.update(drawing, advance=more),
+        )
+    for name, reason in failed.items():
+        console.print(f"left out, since it could not be drawn: {name} ({reason})")
+    console.print(f"{total - len(failed)} screens in {args.out}")
+
+
+def _test_split(args: argparse.Namespace, console: Console) -> None:
+    with _bar(console) as progress:
+        task = progress.add_task("test split", total=None)
+        summary = make_test_split(
+            args.dataset,
+            args.out,
+            on_step=lambda done, total, what: progress.update(
+                task, completed=done, total=total, description=what
+            ),
+        )
+    console.print(summary)
+
+
 def main(args: argparse.Namespace) -> int:
     """Run one command; returns the exit status."""
     console = Console(stderr=True)
     try:
-        if args.command == "render":
-            _render(args, console)
-        console.print(f"contact sheet: {contact_sheet(args.out)}")
+        if args.command == "dataset":
+            _dataset(args, console)
+        elif args.command == "test-split":
+            _test_split(args, console)
+        else:
+            if args.command == "render":
+                _render(args, console)
+            console.print(f"contact sheet: {contact_sheet(args.out)}")
     except CalibrationDataError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print("stopped: nothing was changed", file=sys.stderr)
+        goes_on = "the same command again goes on from here"
+        print(f"stopped: {goes_on if args.command == 'dataset' else 'nothing was changed'}", file=sys.stderr)
         return 130
     return 0
 

@@ -64,7 +64,7 @@ def _status(rng: random.Random) -> dict:
     }
 
 
-def _appearance(screen: Screen, rng: random.Random) -> dict:
+def appearance(screen: Screen, rng: random.Random) -> dict:
     """Colours, text size, status bar and the size of the phone."""
     accent, accent_hsl = _accent(rng, screen.dark)
     return {
@@ -88,7 +88,7 @@ def _scene(screen: Screen, rng: random.Random) -> str:
     return {"letters": "letters", "digits": "number", "email": "email"}[screen.keyboard]
 
 
-def _common(screen: Screen, words: dict, rng: random.Random) -> dict:
+def common_content(screen: Screen, words: dict, rng: random.Random) -> dict:
     """What every kind may show: labels, people and their addresses, names of an app and a network."""
     people = rng.sample(words["people"], len(words["people"]))
     return {
@@ -119,10 +119,10 @@ def screen_spec(screen: Screen, seed: int, index: int, *, turn: int = 0, attempt
     words = phrases(screen.language)
     scene = _scene(screen, rng)
     style = STYLES[index % len(STYLES)]
-    common = _common(screen, words, rng)
+    common = common_content(screen, words, rng)
     content = scene_content(screen, scene, words, rng, turn)
     target, typed = content.pop("target"), content.pop("typed")
-    suggestions = [] if scene == "browse" else _strip(scene, typed, target, screen.language)
+    suggestions = [] if scene == "browse" else suggestion_strip(scene, typed, target, screen.language)
     if typed and scene == "letters" and screen.kind in STYLED_KINDS:
         typed = apply_style(typed, style, rng)
     return {
@@ -135,14 +135,15 @@ def screen_spec(screen: Screen, seed: int, index: int, *, turn: int = 0, attempt
         "focus": scene != "browse",
         "suggestions": suggestions,
         "pad": screen.kind in PAD_KINDS,
-        **_appearance(screen, rng),
+        **appearance(screen, rng),
         "user_style": style,
         "user": user_vector(style, rng),
         "content": {**common, **content},
     }
 
 
-def _strip(scene: str, typed: str, target: str, language: str) -> list[str]:
+def suggestion_strip(scene: str, typed: str, target: str, language: str) -> list[str]:
+    """What the keyboard's row of suggestions shows."""
     if scene == "email":
         return [target] if "@" in typed else ["@example.com", "@example.org"]
     return next_words(typed, target, language)

@@ -54,7 +54,7 @@ def sample_line(spec: dict, measured: dict, size: tuple[int, int]) -> dict:
     return {key: sample[key] for key in order}
 
 
-def _check_shot(spec: dict, measured: dict) -> None:
+def check_shot(spec: dict, measured: dict) -> None:
     """The field on the screen must hold what the sample says was typed."""
     if spec["typed"] and not (measured["value"] or "").endswith(spec["typed"]):
         raise CalibrationDataError(
@@ -129,7 +129,7 @@ def _render_into(
     finished: dict[str, tuple[dict, Future]] = {}
     with ThreadPoolExecutor(jobs) as encoders:
         for spec, measured in _shots(specs, work, jobs, tools):
-            _check_shot(spec, measured)
+            check_shot(spec, measured)
             target = work / IMAGES_FOLDER / f"{spec['id']}.webp"
             finished[spec["id"]] = (measured, encoders.submit(encode_webp, Path(measured["image"]), target))
             on_screen(spec["id"])

@@ -7,6 +7,8 @@ DIMENSION = 64
 STYLES = ("terse", "formal", "casual", "emoji", "wordy", "playful")
 CENTROID_SHARE = 0.85
 NOISE_NORM = 0.5
+# Shares of style, language and noise in the user vectors of the training set.
+STYLE_SHARE, LANGUAGE_SHARE, LANGUAGE_NOISE = 0.75, 0.45, 0.45
 EMOJI = ("😊", "👍", "🎉", "😅", "❤️", "🙌", "😂", "✨", "🙏", "🌻", "🤔", "😍")
 
 
@@ -27,6 +29,22 @@ def user_vector(style: str, rng: random.Random) -> list[float]:
     centroid = _unit(random.Random(f"style/{style}"))
     noise = _unit(rng)
     return [round(CENTROID_SHARE * c + NOISE_NORM * n, 4) for c, n in zip(centroid, noise, strict=True)]
+
+
+def user_vector_of(style: str, language: str, rng: random.Random) -> list[float]:
+    """A user of `style` who writes `language`: both centroids plus noise, 64 numbers, norm about 1.
+
+    Raises:
+        ValueError: `style` is not one of STYLES.
+    """
+    if style not in STYLES:
+        raise ValueError(f"unknown style {style!r}; valid styles: {', '.join(STYLES)}")
+    parts = (
+        (STYLE_SHARE, _unit(random.Random(f"style/{style}"))),
+        (LANGUAGE_SHARE, _unit(random.Random(f"language/{language}"))),
+        (LANGUAGE_NOISE, _unit(rng)),
+    )
+    return [round(sum(share * part[i] for share, part in parts), 4) for i in range(DIMENSION)]
 
 
 def apply_style(text: str, style: str, rng: random.Random) -> str:

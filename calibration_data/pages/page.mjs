@@ -2,13 +2,15 @@
 
 import { escape } from "./html.mjs";
 import { keyboardOptions } from "./keyboard.mjs";
-import { KINDS } from "./kinds/index.mjs";
+import { viewOf } from "./kinds/index.mjs";
 import { framework7 } from "./kits/framework7.mjs";
 import { onsenui } from "./kits/onsenui.mjs";
+import { weui } from "./kits/weui.mjs";
+import { arranged, Layout, unarranged } from "./layout.mjs";
 import { resetPictures } from "./pictures.mjs";
 import { random } from "./random.mjs";
 
-const KITS = { framework7, onsenui };
+const KITS = { framework7, onsenui, weui };
 
 function statusBar(spec) {
   const { time, battery, signal, network } = spec.status;
@@ -35,24 +37,52 @@ function keyboard(options, spec) {
   return `<div id="keyboard" data-box="keyboard" dir="ltr" class="${options.style} ${options.form}" style="--key:${options.height}px">${words}<div class="simple-keyboard"></div>${below}</div>`;
 }
 
-/** The page of `spec` (see plan.py): self-contained but for the kits' files below /kits/ and the style sheets beside this file. */
-export function pageOf(spec) {
+/** What a document needs before a screen can be drawn in it; screens of one `key` may follow each other in one document. */
+export function headOf(spec) {
+  const head = KITS[spec.kit].head(spec);
+  const styles = [...head.styles.map((path) => `/kits/${path}`), "/kits/framework7-icons/css/framework7-icons.css", "/kits/onsenui/css/material-design-iconic-font/css/material-design-iconic-font.min.css",
+    "/kits/simple-keyboard/build/css/index.css", "/pages/css/phone.css", "/pages/css/keyboard.css", `/pages/css/${spec.kit}.css`, "/pages/css/kinds.css", "/pages/css/layout.css"];
+  const scripts = [...head.scripts, "simple-keyboard/build/index.js"].map((path) => `/kits/${path}`);
+  const html = `<meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1, viewport-fit=cover">
+${styles.map((path) => `<link rel="stylesheet" href="${path}">`).join("\n")}
+${scripts.map((path) => `<script src="${path}"></script>`).join("\n")}<script>${head.early}</script>`;
+  return { key: [spec.look, ...styles, head.early].join(" "), html };
+}
+
+/** The screen of `spec` (see plan.py): the root element's attributes, what the body holds, and what starts kit and keyboard. */
+export function screenOf(spec) {
   resetPictures();
   const kit = KITS[spec.kit];
-  const ui = kit(spec);
-  const r = random(spec.seed, spec.kind);
   const head = kit.head(spec);
-  const options = keyboardOptions(spec);
+  const layout = spec.template ? new Layout(spec.template) : null;
+  const ui = layout ? arranged(kit(spec), spec, layout) : unarranged(kit(spec));
+  const r = random(spec.template ?? spec.seed, spec.kind);
+  const { name, draw } = viewOf(spec, r);
+  const app = draw(ui, spec, r);
+  const keys = keyboardOptions(spec);
   const [h, s, l] = spec.accentHsl;
-  const styles = [...head.styles.map((path) => `/kits/${path}`), "/kits/framework7-icons/css/framework7-icons.css", "/kits/onsenui/css/material-design-iconic-font/css/material-design-iconic-font.min.css",
-    "/kits/simple-keyboard/build/css/index.css", "/pages/css/phone.css", "/pages/css/keyboard.css", `/pages/css/${spec.kit}.css`, "/pages/css/kinds.css"];
-  const scripts = [...head.scripts, "simple-keyboard/build/index.js"];
-  const classes = [spec.look, spec.dark ? "dark" : "light", `kit-${spec.kit}`, `kind-${spec.kind}`, spec.keyboard ? "typing" : "", spec.toolbar, spec.shade].join(" ");
-  return `<!doctype html><html lang="${spec.language}" dir="${spec.direction}" class="${classes}" style="--accent:${spec.accent};--accent-h:${h};--accent-s:${s}%;--accent-l:${l}%;--text-scale:${spec.textScale}">
-<head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1, viewport-fit=cover">
-${styles.map((path) => `<link rel="stylesheet" href="${path}">`).join("\n")}
-${scripts.map((path) => `<script src="/kits/${path}"></script>`).join("\n")}<script>${head.early}</script></head>
-<body>${statusBar(spec)}<div id="app">${KINDS[spec.kind](ui, spec, r)}</div>${keyboard(options, spec)}${navigation(spec)}
-<script>window.KEYBOARD = ${JSON.stringify(options).replace(/</g, "\\u003c")};
-window.startKit = () => { ${head.start} };</script><script src="/pages/in_page.js"></script></body></html>`;
+  const classes = [spec.look, spec.dark ? "dark" : "light", `kit-${spec.kit}`, `kind-${spec.kind}`, spec.keyboard ? "typing" : "", spec.toolbar, spec.shade, ...(layout ? [layout.classes()] : [])].join(" ");
+  const style = `--accent:${spec.accent};--accent-h:${h};--accent-s:${s}%;--accent-l:${l}%;--text-scale:${spec.textScale}`;
+  return {
+    attributes: { lang: spec.language, dir: spec.direction, class: classes, style },
+    body: `${statusBar(spec)}<div id="app">${app}</div>${keyboard(keys, spec)}${navigation(spec)}`,
+    keyboard: keys,
+    start: head.start,
+    again: head.again,
+    signature: layout ? layout.signature(name, app) : null,
+  };
 }
+
+/** The page of `spec` (see plan.py): self-contained but for the kits' files below /kits/ and the style sheets beside this file. */
+export function pageOf(spec) {
+  const { attributes: root, body, keyboard: keys, start } = screenOf(spec);
+  const attributes = Object.entries(root).map(([name, value]) => `${name}="${value}"`).join(" ");
+  return `<!doctype html><html ${attributes}>
+<head>${headOf(spec).html}</head>
+<body>${body}
+<script>window.KEYBOARD = ${JSON.stringify(keys).replace(/</g, "\\u003c")};
+window.startKit = () => { ${start} };</script><script src="/pages/in_page.js"></script></body></html>`;
+}
+
+/** A document without a screen, for all screens whose head has one key: `window.showScreen` puts them into it (in_shell.js). */
+export const shellOf = (head) => `<!doctype html><html><head><script src="/pages/in_shell.js"></script>${head}<script src="/pages/in_page.js"></script></head><body></body></html>`;

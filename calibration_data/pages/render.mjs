@@ -1,32 +1,10 @@
 /** Renders screens: node render.mjs KITS_FOLDER CHROMIUM SPECS.json OUT_FOLDER JOBS; prints one JSON line per finished screen. */
 
 import { readFileSync } from "node:fs";
-import { createRequire } from "node:module";
-import { dirname, extname, join, normalize } from "node:path";
-import { fileURLToPath } from "node:url";
+import { join } from "node:path";
 
+import { launch, ORIGIN, serve } from "./browser.mjs";
 import { pageOf } from "./page.mjs";
-
-const HERE = dirname(fileURLToPath(import.meta.url));
-const ORIGIN = "http://screens.invalid";
-const TYPES = { ".css": "text/css", ".js": "text/javascript", ".html": "text/html", ".woff": "font/woff", ".woff2": "font/woff2", ".ttf": "font/ttf" };
-const FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--disable-sync",
-  "--font-render-hinting=none", "--disable-lcd-text", "--force-color-profile=srgb", "--hide-scrollbars", "--disable-partial-raster", "--lang=en-US"];
-
-/** Answers every request from the two folders, so that a page can reach nothing else. */
-function serve(route, kits, page) {
-  const { pathname } = new URL(route.request().url());
-  if (pathname === "/screen.html") return route.fulfill({ contentType: "text/html; charset=utf-8", body: page() });
-  const [, root, ...rest] = pathname.split("/");
-  const base = { kits: join(kits, "node_modules"), pages: HERE }[root];
-  const path = base && normalize(join(base, decodeURIComponent(rest.join("/"))));
-  if (!path || !path.startsWith(base)) return route.abort();
-  try {
-    return route.fulfill({ contentType: TYPES[extname(path)] ?? "application/octet-stream", body: readFileSync(path) });
-  } catch {
-    return route.abort();
-  }
-}
 
 async function worker(browser, kits, out, queue) {
   let spec = null;
@@ -57,9 +35,8 @@ async function worker(browser, kits, out, queue) {
 }
 
 async function main([kits, executablePath, specsPath, out, jobs]) {
-  const { chromium } = createRequire(join(kits, "package.json"))("playwright-core");
   const queue = JSON.parse(readFileSync(specsPath, "utf8"));
-  const browser = await chromium.launch({ executablePath, args: FLAGS });
+  const browser = await launch(kits, executablePath);
   try {
     await Promise.all(Array.from({ length: Number(jobs) }, () => worker(browser, kits, out, queue)));
   } finally {

@@ -32,7 +32,7 @@ function conversations(ui, spec, r) {
   }));
   const chips = r.chance(0.5) ? `<div class="chips">${[words.all, words.unread, words.contacts].map((label, i) => ui.chip(label, i === 0)).join("")}</div>` : "";
   return ui.page({
-    title: words.chats, large: r.chance(0.7), left: "menu", right: ["edit"], body: chips + ui.list(rows, { media: true }), fab: spec.look === "material" ? ui.fab("chat") : "",
+    title: words.chats, large: r.chance(0.7), left: "menu", right: ["edit"], body: ui.stack([chips, ui.list(rows, { media: true })]), fab: spec.look === "material" ? ui.fab("chat") : "",
     footer: ui.tabbar([{ icon: "chat", label: words.chats }, { icon: "phone", label: words.calls }, { icon: "person", label: words.contacts }, { icon: "menu", label: words.settings }], 0),
   });
 }
@@ -42,11 +42,13 @@ function recipient(ui, spec, r) {
   const rows = people.slice(0, 7).map((name, i) => ui.row({ title: name, subtitle: emails[i], media: avatar(spec.seed, name), end: ui.check(i === r.int(0, 4)) }));
   return ui.page({
     title: words.new_message, left: { text: words.cancel }, right: [{ text: words.next }],
-    body: ui.form([ui.field({ label: words.to, placeholder: words.email, value: spec.typed, type: "email", focus: spec.focus, media: r.chance(0.5) ? ui.icon("person_add") : "" })]) + ui.list(rows, { media: true, header: words.contacts }),
+    body: ui.stack([ui.form([ui.field({ label: words.to, placeholder: words.email, value: spec.typed, type: "email", focus: spec.focus, media: r.chance(0.5) ? ui.icon("person_add") : "" })]), ui.list(rows, { media: true, header: words.contacts })]),
   });
 }
 
-export function chat(ui, spec, r) {
-  if (spec.scene === "email") return recipient(ui, spec, r);
-  return spec.scene === "browse" && r.chance(0.6) ? conversations(ui, spec, r) : conversation(ui, spec, r);
+export const views = { conversation, conversations, recipient };
+
+export function usual(spec, r) {
+  if (spec.scene === "email") return "recipient";
+  return spec.scene === "browse" && r.chance(0.6) ? "conversations" : "conversation";
 }

@@ -13,11 +13,13 @@ function post(ui, spec, r, item, picture) {
 
 const stories = (ui, spec) => `<div class="stories">${spec.content.people.slice(0, 6).map((name) => `<div>${avatar(spec.seed, name, "ring")}<small dir="auto">${escape(name.split(" ")[0])}</small></div>`).join("")}</div>`;
 
+const tabs = (ui, words, active) => ui.tabbar([{ icon: "home", label: words.home }, { icon: "search", label: words.explore }, { icon: "bell", label: words.notifications }, { icon: "person", label: words.profile }], active);
+
 function timeline(ui, spec, r) {
   const { ui: words, posts } = spec.content;
   return ui.page({
-    title: words.feed, large: r.chance(0.3), left: r.chance(0.5) ? "camera" : null, right: ["bell", "send"].slice(0, r.int(1, 2)), body: (r.chance(0.6) ? stories(ui, spec) : "") + posts.map((item, i) => post(ui, spec, r, item, i === 0 || r.chance(0.6))).join(""),
-    footer: ui.tabbar([{ icon: "home", label: words.home }, { icon: "search", label: words.explore }, { icon: "bell", label: words.notifications }, { icon: "person", label: words.profile }], 0),
+    title: words.feed, large: r.chance(0.3), left: r.chance(0.5) ? "camera" : null, right: ["bell", "send"].slice(0, r.int(1, 2)), body: ui.stack([r.chance(0.6) ? stories(ui, spec) : "", posts.map((item, i) => post(ui, spec, r, item, i === 0 || r.chance(0.6))).join("")]),
+    footer: tabs(ui, words, 0),
     fab: spec.look === "material" && r.chance(0.6) ? ui.fab("edit") : "",
   });
 }
@@ -35,10 +37,36 @@ function commenting(ui, spec, r) {
 function friends(ui, spec) {
   const { ui: words, people, emails } = spec.content;
   const rows = people.slice(1, 8).map((name, i) => ui.row({ title: name, subtitle: emails[i + 1].replace(/@.*/, "").replace(/^/, "@"), media: avatar(spec.seed, name), end: `<span class="small-button ${i % 3 === 1 ? "quiet" : ""}">${escape(i % 3 === 1 ? words.connected : words.follow)}</span>` }));
-  return ui.page({ title: words.find_friends, left: "back", right: [{ text: words.invite }], body: ui.form([ui.field({ label: words.email, placeholder: "name@example.com", value: spec.typed, focus: spec.focus, media: ui.icon("person_add") })]) + ui.list(rows, { media: true, header: words.explore }) });
+  return ui.page({ title: words.find_friends, left: "back", right: [{ text: words.invite }], body: ui.stack([ui.form([ui.field({ label: words.email, placeholder: "name@example.com", value: spec.typed, focus: spec.focus, media: ui.icon("person_add") })]), ui.list(rows, { media: true, header: words.explore })]) });
 }
 
-export function feed(ui, spec, r) {
-  if (spec.scene === "email") return friends(ui, spec);
-  return spec.scene === "browse" ? timeline(ui, spec, r) : commenting(ui, spec, r);
+function profile(ui, spec, r) {
+  const { ui: words, posts, people } = spec.content;
+  const name = posts[0].name;
+  const figures = [[r.int(9, 400), words.feed], [r.int(40, 900), words.follow], [r.int(40, 900), words.likes]].map(([count, label]) => `<div><b>${count}</b><small dir="auto">${escape(label)}</small></div>`).join("");
+  const pictures = `<div class="tiles">${[0, 1, 2, 3, 4, 5, 6, 7, 8].map((i) => photo(spec.seed, `profile${i}`)).join("")}</div>`;
+  const own = r.chance(0.5) ? pictures : posts.map((item) => post(ui, spec, r, { ...item, name }, true)).join("");
+  return ui.page({
+    title: r.chance(0.5) ? name : words.profile, left: "back", right: ["more"],
+    body: ui.stack([
+      `<div class="portrait">${avatar(spec.seed, name, "huge")}<b dir="auto">${escape(name)}</b></div><div class="figures">${figures}</div>`, `<div class="pair actions-row">${ui.button(words.follow)}${ui.button(words.message, { kind: "outline" })}</div>`,
+      r.chance(0.4) ? `<div class="stories">${people.slice(0, 5).map((person) => `<div>${avatar(spec.seed, person, "ring")}</div>`).join("")}</div>` : "", own,
+    ]),
+    footer: tabs(ui, words, 3),
+  });
+}
+
+function posting(ui, spec, r) {
+  const { ui: words, me } = spec.content;
+  const picture = r.chance(0.5) ? `<div class="note-picture">${photo(spec.seed, "posting")}</div>` : "";
+  const tools = r.chance(0.7) ? `<div class="tools-row">${["photo", "camera", "pin", "smile"].map((name) => ui.icon(name)).join("")}<span class="grow"></span>${ui.icon("globe")}</div>` : "";
+  const author = `<div class="sender author">${avatar(spec.seed, me)}<div><b dir="auto">${escape(me)}</b><small dir="auto">${escape(words.feed)}</small></div></div>`;
+  return ui.page({ title: r.chance(0.5) ? words.feed : "", left: r.chance(0.5) ? "close" : { text: words.cancel }, right: [{ text: words.share }], body: author + (r.chance(0.5) ? picture : "") + ui.area({ placeholder: words.comment, value: spec.typed, focus: spec.focus }) + tools });
+}
+
+export const views = { timeline, profile, commenting, posting, friends };
+
+export function usual(spec) {
+  if (spec.scene === "email") return "friends";
+  return spec.scene === "browse" ? "timeline" : "commenting";
 }

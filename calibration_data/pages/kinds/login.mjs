@@ -45,24 +45,27 @@ function register(ui, spec, r) {
   });
 }
 
+function phone(ui, spec) {
+  const { ui: words, phone: placeholder, app } = spec.content;
+  return ui.page({
+    title: words.phone, left: "back", right: [{ text: words.next }], grouped: spec.look === "ios",
+    body: `${logo(spec, app)}${ui.form([ui.field({ label: words.phone, placeholder, value: spec.typed, type: "tel", focus: spec.focus, media: ui.icon("phone") })], { inset: true, footer: words.code_hint })}<div class="actions">${ui.button(words.next)}${ui.button(words.help, { kind: "plain" })}</div>`,
+  });
+}
+
 function code(ui, spec, r) {
-  const { ui: words, phone, app } = spec.content;
-  const asPhone = spec.content.numberKind === "phone";
-  if (asPhone) {
-    return ui.page({
-      title: words.phone, left: "back", right: [{ text: words.next }], grouped: spec.look === "ios",
-      body: `${logo(spec, app)}${ui.form([ui.field({ label: words.phone, placeholder: phone, value: spec.typed, type: "tel", focus: spec.focus, media: ui.icon("phone") })], { inset: true, footer: words.code_hint })}<div class="actions">${ui.button(words.next)}${ui.button(words.help, { kind: "plain" })}</div>`,
-    });
-  }
+  const { ui: words, phone: number, app } = spec.content;
   const cells = [0, 1, 2, 3, 4, 5].map((i) => `<span class="${i === spec.typed.length ? "current" : ""}">${escape(spec.typed[i] ?? "")}</span>`).join("");
   return ui.page({
     title: words.security, left: "back", grouped: spec.look === "ios",
-    body: `${r.chance(0.5) ? logo(spec, app) : ""}<h1 class="welcome" dir="auto">${escape(words.code_title)}</h1><p class="tagline" dir="auto">${escape(words.code_hint)}<br><span dir="ltr">${escape(phone)}</span></p>
+    body: `${r.chance(0.5) ? logo(spec, app) : ""}<h1 class="welcome" dir="auto">${escape(words.code_title)}</h1><p class="tagline" dir="auto">${escape(words.code_hint)}<br><span dir="ltr">${escape(number)}</span></p>
       <div class="cells" dir="ltr" data-box="input">${cells}<input class="unseen" value="${escape(spec.typed)}" ${spec.focus ? "data-focus" : ""}></div><div class="actions">${ui.button(words.next)}${ui.button(words.resend, { kind: "plain" })}</div>`,
   });
 }
 
-export function login(ui, spec, r) {
-  if (spec.scene === "number") return code(ui, spec, r);
-  return spec.scene === "letters" ? register(ui, spec, r) : access(ui, spec, r);
+export const views = { access, register, phone, code };
+
+export function usual(spec) {
+  if (spec.scene === "number") return spec.content.numberKind === "phone" ? "phone" : "code";
+  return spec.scene === "letters" ? "register" : "access";
 }

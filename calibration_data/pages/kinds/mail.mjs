@@ -12,7 +12,7 @@ function inbox(ui, spec, r) {
     end: message.starred ? `<span class="star">${ui.icon("star")}</span>` : "",
   }));
   return ui.page({
-    title: words.inbox, large: r.chance(0.6), left: "menu", right: ["search", "more"], body: (r.chance(0.5) ? `<div class="block tight">${ui.segmented([words.all, words.unread, words.starred], r.int(0, 2))}</div>` : "") + ui.list(rows, { media: true }),
+    title: words.inbox, large: r.chance(0.6), left: "menu", right: ["search", "more"], body: ui.stack([r.chance(0.5) ? `<div class="block tight">${ui.segmented([words.all, words.unread, words.starred], r.int(0, 2))}</div>` : "", ui.list(rows, { media: true })]),
     fab: spec.look === "material" ? ui.fab("edit") : "",
     footer: ui.tabbar([{ icon: "inbox", label: words.inbox }, { icon: "star_empty", label: words.starred }, { icon: "drafts", label: words.drafts }, { icon: "send", label: words.sent }], 0),
   });
@@ -45,7 +45,9 @@ function compose(ui, spec, r) {
   return ui.page({ title: r.chance(0.6) ? words.new_message : draft.subject, left: r.chance(0.5) ? "close" : { text: words.cancel }, right: spec.look === "ios" ? ["attach", "send"] : ["attach", "send", "more"], body: ui.form(r.chance(0.75) || toField ? fields : fields.slice(1)) + tools + suggestions + (r.chance(0.5) ? files + writing : writing + files), className: "compose" });
 }
 
-export function mail(ui, spec, r) {
-  if (spec.scene !== "browse") return compose(ui, spec, r);
-  return r.chance(0.55) ? inbox(ui, spec, r) : reading(ui, spec, r);
+export const views = { inbox, reading, compose };
+
+export function usual(spec, r) {
+  if (spec.scene !== "browse") return "compose";
+  return r.chance(0.55) ? "inbox" : "reading";
 }

@@ -44,8 +44,10 @@ function sharing(ui, spec, r) {
   });
 }
 
-export function notes(ui, spec, r) {
-  if (spec.scene === "email") return sharing(ui, spec, r);
-  if (spec.scene === "browse") return overview(ui, spec, r);
-  return r.chance(0.6) ? writing(ui, spec, r) : checklist(ui, spec, r);
+export const views = { overview, writing, checklist, sharing };
+
+export function usual(spec, r) {
+  if (spec.scene === "email") return "sharing";
+  if (spec.scene === "browse") return "overview";
+  return r.chance(0.6) ? "writing" : "checklist";
 }

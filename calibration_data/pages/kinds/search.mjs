@@ -10,7 +10,7 @@ function suggesting(ui, spec, r) {
   const rows = suggestions.map((title) => ui.row({ title, media: ui.icon("search"), end: r.chance(0.7) ? ui.icon("arrow_fill") : "" }));
   const old = recent.map((title) => ui.row({ title, media: ui.icon("clock") }));
   const pictures = r.chance(0.4) ? `<div class="strip-pictures">${[0, 1, 2, 3].map((i) => photo(spec.seed, `strip${i}`)).join("")}</div>` : "";
-  return ui.page({ title: words.search, left: r.chance(0.5) ? "back" : null, right: r.chance(0.5) ? ["mic"] : [], sub: bar(ui, spec), body: ui.list(rows) + pictures + ui.list(old, { header: words.recent }) });
+  return ui.page({ title: words.search, left: r.chance(0.5) ? "back" : null, right: r.chance(0.5) ? ["mic"] : [], sub: bar(ui, spec), body: ui.stack([ui.list(rows), pictures, ui.list(old, { header: words.recent })]) });
 }
 
 function results(ui, spec, r) {
@@ -23,14 +23,14 @@ function results(ui, spec, r) {
   const gallery = `<div class="strip-pictures">${[0, 1, 2].map((i) => photo(spec.seed, `gallery${i}`)).join("")}</div>`;
   cards.splice(r.int(0, 2), 0, gallery);
   const filters = `<div class="chips">${[words.all, words.images, words.news, words.maps, words.videos].map((label, i) => ui.chip(label, i === 0)).join("")}</div>`;
-  return ui.page({ title: words.search, left: "back", right: ["mic", "more"], sub: bar(ui, spec, spec.focus ? spec.typed : query), body: filters + cards.join("") });
+  return ui.page({ title: words.search, left: "back", right: ["mic", "more"], sub: bar(ui, spec, spec.focus ? spec.typed : query), body: ui.stack([filters, ...cards]) });
 }
 
 function mapped(ui, spec, r) {
   const { ui: words, results: found, suggestions } = spec.content;
   const rows = found.map(([title, snippet], i) => ui.row({ title, body: snippet, media: photo(spec.seed, `place${i}`, "square"), after: `<span class="when">${r.int(1, 9)}.${r.int(0, 9)} km</span>` }));
   const near = spec.focus ? suggestions.slice(0, 4).map((title) => ui.row({ title, media: ui.icon("pin") })) : rows;
-  return ui.page({ title: words.maps, left: "back", right: ["filter"], sub: bar(ui, spec, spec.focus ? spec.typed : spec.content.query), body: `${map(spec.seed, spec.dark)}${ui.list(near, { media: !spec.focus })}` });
+  return ui.page({ title: words.maps, left: "back", right: ["filter"], sub: bar(ui, spec, spec.focus ? spec.typed : spec.content.query), body: ui.stack([map(spec.seed, spec.dark), ui.list(near, { media: !spec.focus })]) });
 }
 
 function people(ui, spec, r) {
@@ -39,8 +39,10 @@ function people(ui, spec, r) {
   return ui.page({ title: words.contacts, left: "back", right: ["filter"], sub: bar(ui, spec), body: ui.list(rows, { media: true, header: words.results }) });
 }
 
-export function search(ui, spec, r) {
-  if (spec.scene === "email") return people(ui, spec, r);
-  if (spec.scene !== "number" && spec.content.mappable && r.chance(0.7)) return mapped(ui, spec, r);
-  return spec.scene === "browse" ? results(ui, spec, r) : suggesting(ui, spec, r);
+export const views = { suggesting, results, mapped, people };
+
+export function usual(spec, r) {
+  if (spec.scene === "email") return "people";
+  if (spec.scene !== "number" && spec.content.mappable && r.chance(0.7)) return "mapped";
+  return spec.scene === "browse" ? "results" : "suggesting";
 }

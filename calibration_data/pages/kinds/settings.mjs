@@ -23,7 +23,7 @@ function overview(ui, spec, r) {
   const mixed = r.chance(0.5) ? ENTRIES : r.shuffle(ENTRIES);
   const groups = [mixed.slice(0, 3), mixed.slice(3, 7), mixed.slice(7)].map((part) => ui.list(entries(ui, spec, r, part), { inset: true }));
   const sub = spec.scene === "letters" || r.chance(0.5) ? ui.searchbar({ placeholder: words.search, value: spec.typed, focus: spec.focus, cancel: spec.focus ? words.cancel : "" }) : "";
-  return ui.page({ title: words.settings, large: !spec.keyboard && !sub, left: r.chance(0.5) ? "back" : null, right: r.chance(0.5) ? ["help"] : [], sub, body: (spec.keyboard ? "" : me) + groups.join(""), grouped: true });
+  return ui.page({ title: words.settings, large: !spec.keyboard && !sub, left: r.chance(0.5) ? "back" : null, right: r.chance(0.5) ? ["help"] : [], sub, body: ui.stack([spec.keyboard ? "" : me, ...groups]), grouped: true });
 }
 
 function display(ui, spec, r) {
@@ -31,21 +31,25 @@ function display(ui, spec, r) {
   const slider = (name) => `<li class="slider">${ui.icon(name)}${ui.range(r.int(15, 90))}</li>`;
   return ui.page({
     title: words.display, left: "back", backLabel: words.settings, grouped: true,
-    body: `<div class="themes">${[false, true].map((dark) => `<div class="theme ${dark ? "night" : "day"}"><div class="mini"><b></b><i></i><i></i><i></i></div><span>${escape(dark ? words.dark_mode : words.general)}</span></div>`).join("")}</div>
-      ${ui.list([ui.row({ title: words.dark_mode, end: ui.toggle(spec.dark) })], { inset: true })}${ui.list([slider("sun")], { inset: true, header: words.brightness })}${ui.list([slider("text_size")], { inset: true, header: words.text_size })}
-      ${ui.list(entries(ui, spec, r, ENTRIES.slice(3, 7)), { inset: true })}`,
+    body: ui.stack([
+      `<div class="themes">${[false, true].map((dark) => `<div class="theme ${dark ? "night" : "day"}"><div class="mini"><b></b><i></i><i></i><i></i></div><span>${escape(dark ? words.dark_mode : words.general)}</span></div>`).join("")}</div>`,
+      ui.list([ui.row({ title: words.dark_mode, end: ui.toggle(spec.dark) })], { inset: true }), ui.list([slider("sun")], { inset: true, header: words.brightness }), ui.list([slider("text_size")], { inset: true, header: words.text_size }),
+      ui.list(entries(ui, spec, r, ENTRIES.slice(3, 7)), { inset: true }),
+    ]),
   });
 }
 
-function edit(ui, spec, r) {
+function edit(ui, spec, r, isEmail) {
   const { ui: words, people, email } = spec.content;
-  const isEmail = spec.scene === "email";
   const label = isEmail ? words.email : words.device_name;
   const fields = [ui.field({ label, placeholder: label, value: spec.typed, focus: spec.focus, media: ui.icon(isEmail ? "mail" : "device") })];
   if (isEmail) fields.push(ui.field({ label: words.name, value: people[0], media: ui.icon("person") }));
   return ui.page({
     title: isEmail ? words.account : words.about, left: "back", backLabel: words.settings, right: [{ text: words.save }], grouped: true,
-    body: `${isEmail ? `<div class="portrait">${avatar(spec.seed, people[0], "huge")}<b dir="auto">${escape(people[0])}</b></div>` : ""}${ui.form(fields, { inset: true, footer: isEmail ? email : "" })}${ui.list(entries(ui, spec, r, r.shuffle(ENTRIES).slice(0, spec.keyboard ? 4 : 8)), { inset: true })}`,
+    body: ui.stack([
+      isEmail ? `<div class="portrait">${avatar(spec.seed, people[0], "huge")}<b dir="auto">${escape(people[0])}</b></div>` : "", ui.form(fields, { inset: true, footer: isEmail ? email : "" }),
+      ui.list(entries(ui, spec, r, r.shuffle(ENTRIES).slice(0, spec.keyboard ? 4 : 8)), { inset: true }),
+    ]),
   });
 }
 
@@ -58,8 +62,10 @@ function pin(ui, spec) {
   });
 }
 
-export function settings(ui, spec, r) {
-  if (spec.scene === "number") return pin(ui, spec);
-  if (spec.scene === "email" || spec.content.renames) return edit(ui, spec, r);
-  return spec.scene === "browse" && r.chance(0.4) ? display(ui, spec, r) : overview(ui, spec, r);
+export const views = { overview, display, pin, rename: (ui, spec, r) => edit(ui, spec, r, false), account: (ui, spec, r) => edit(ui, spec, r, true) };
+
+export function usual(spec, r) {
+  if (spec.scene === "number") return "pin";
+  if (spec.scene === "email" || spec.content.renames) return spec.scene === "email" ? "account" : "rename";
+  return spec.scene === "browse" && r.chance(0.4) ? "display" : "overview";
 }

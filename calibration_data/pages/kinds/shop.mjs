@@ -18,7 +18,7 @@ function grid(ui, spec, r) {
   const chips = `<div class="chips">${[words.all, words.sale, words.favorites, words.in_stock].map((label, i) => ui.chip(label, i === 0)).join("")}</div>`;
   const banner = !spec.keyboard && r.chance(0.5) ? `<div class="banner"><b>${escape(words.sale)} −${r.pick([20, 30, 50])} %</b><span>${escape(words.free_shipping)}</span></div>` : "";
   const columns = r.pick([2, 2, 3]);
-  return ui.page({ title: words.shop, left: "menu", right: ["heart", "cart"], sub, body: `${chips}${banner}<div class="products c${columns}">${products.map((item) => tile(ui, spec, r, item)).join("")}</div>`, footer: spec.keyboard ? "" : tabs(ui, words, 0) });
+  return ui.page({ title: words.shop, left: "menu", right: ["heart", "cart"], sub, body: ui.stack([chips, banner, `<div class="products c${columns}">${products.map((item) => tile(ui, spec, r, item)).join("")}</div>`]), footer: spec.keyboard ? "" : tabs(ui, words, 0) });
 }
 
 function detail(ui, spec, r) {
@@ -37,7 +37,7 @@ function cart(ui, spec, r) {
   const rows = products.slice(0, 4).map((item) => ui.row({ title: item.name, subtitle: item.price, media: product(spec.seed, item.index, "square"), end: ui.stepper(r.int(1, 3)) }));
   return ui.page({
     title: words.cart, large: r.chance(0.5), left: "back", right: ["trash"], grouped: true,
-    body: `${ui.list(rows, { media: true })}${ui.list([ui.row({ title: words.shipping, after: escape(words.free_shipping) }), ui.row({ title: words.total, after: `<b>${escape(total)}</b>` })], { inset: true })}<div class="actions">${ui.button(words.checkout, { iconName: "lock" })}</div>`,
+    body: ui.stack([ui.list(rows, { media: true }), ui.list([ui.row({ title: words.shipping, after: escape(words.free_shipping) }), ui.row({ title: words.total, after: `<b>${escape(total)}</b>` })], { inset: true }), `<div class="actions">${ui.button(words.checkout, { iconName: "lock" })}</div>`]),
     footer: tabs(ui, words, 2),
   });
 }
@@ -50,11 +50,13 @@ function checkout(ui, spec, r) {
     ? [ui.field({ label: words.email, placeholder: "name@example.com", media: ui.icon("mail"), ...focused }), ui.field({ label: words.name, value: people[0], media: ui.icon("person") }), ui.field({ label: words.city, value: address.city, media: ui.icon("pin") })]
     : [ui.field({ label: words.name, value: people[0], media: ui.icon("person") }), ui.field({ label: spec.content.numberKind === "postcode" ? words.postcode : words.card_number, media: ui.icon(spec.content.numberKind === "postcode" ? "pin" : "card"), ...focused })];
   const summary = ui.list(products.slice(0, spec.keyboard ? 1 : 3).map((item) => ui.row({ title: item.name, subtitle: item.price, media: product(spec.seed, item.index, "square") })), { media: true, inset: true });
-  return ui.page({ title: words.checkout, left: "back", right: r.chance(0.5) ? ["help"] : [], grouped: true, body: `${r.chance(0.7) ? summary : ""}${ui.form(fields, { inset: true, header: words.shipping })}<div class="actions">${ui.button(`${words.pay} ${total}`, { iconName: "lock" })}</div>` });
+  return ui.page({ title: words.checkout, left: "back", right: r.chance(0.5) ? ["help"] : [], grouped: true, body: ui.stack([r.chance(0.7) ? summary : "", ui.form(fields, { inset: true, header: words.shipping }), `<div class="actions">${ui.button(`${words.pay} ${total}`, { iconName: "lock" })}</div>`]) });
 }
 
-export function shop(ui, spec, r) {
-  if (spec.scene === "email" || spec.scene === "number") return checkout(ui, spec, r);
-  if (spec.scene === "letters") return grid(ui, spec, r);
-  return r.pick([grid, detail, cart])(ui, spec, r);
+export const views = { grid, detail, cart, checkout };
+
+export function usual(spec, r) {
+  if (spec.scene === "email" || spec.scene === "number") return "checkout";
+  if (spec.scene === "letters") return "grid";
+  return r.pick(["grid", "detail", "cart"]);
 }

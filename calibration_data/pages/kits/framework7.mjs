@@ -87,11 +87,14 @@ export function framework7(spec) {
   return { page, row, list, form, field, area, searchbar, button, segmented, card, tabbar, messagebar, messages, chip, toggle, check, badge, stepper, range, progress, fab, icon };
 }
 
-/** The kit's style sheets and scripts, and the script that starts it. */
+const VIEW = "app.views.create('.view-main'); document.querySelectorAll('.messagebar').forEach((el) => app.messagebar.create({el, resizePage: true}));";
+
+/** The kit's style sheets and scripts, and what starts it: `start` in a document's first screen, `again` in each later one. */
 framework7.head = (spec) => ({
   styles: [spec.direction === "rtl" ? "framework7/framework7-bundle-rtl.min.css" : "framework7/framework7-bundle.min.css"],
   scripts: ["framework7/framework7-bundle.min.js"],
   early: "",
   start: `window.app = new Framework7({el: '#app', theme: '${spec.look === "ios" ? "ios" : "md"}', darkMode: ${spec.dark}, colors: {primary: '${spec.accent}'},
-    touch: {mdTouchRipple: false}, navbar: {hideOnPageScroll: false}}); app.views.create('.view-main'); document.querySelectorAll('.messagebar').forEach((el) => app.messagebar.create({el, resizePage: true}));`,
+    touch: {mdTouchRipple: false}, navbar: {hideOnPageScroll: false}}); ${VIEW}`,
+  again: `[...app.views].forEach((view) => view.destroy()); app.setDarkMode(${spec.dark}); app.setColorTheme('${spec.accent}'); ${VIEW}`,
 });

@@ -71,10 +71,11 @@ export function onsenui(spec) {
   return { page, row, list, form, field, area, searchbar, button, segmented, card, tabbar, messagebar, messages, chip, toggle, check, badge, stepper, range, progress, fab, icon };
 }
 
-/** The kit's style sheets and scripts, and the script that starts it. */
+/** The kit's style sheets and scripts; its elements start by themselves. */
 onsenui.head = (spec) => ({
   styles: ["onsenui/css/onsenui-core.min.css", spec.dark ? "onsenui/css/dark-onsen-css-components.min.css" : "onsenui/css/onsen-css-components.min.css"],
   scripts: ["onsenui/js/onsenui.min.js"],
   early: `ons.platform.select('${spec.look === "ios" ? "ios" : "android"}');`,
   start: "",
+  again: "",
 });
