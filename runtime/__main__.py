@@ -1,4 +1,4 @@
-"""Command line of the runtime: python -m runtime encode | parity | bench."""
+"""Command line of the runtime: python -m runtime encode | rank | parity | bench."""
 
 import argparse
 import json
@@ -17,7 +17,7 @@ from runtime import bench, parity
 from runtime.bundle import ENGINES, PRECISIONS, Bundle
 from runtime.errors import InputError
 from runtime.preprocess import load_image
-from runtime.report import latency_table, memory_table, parity_table, plain_json
+from runtime.report import latency_table, memory_table, parity_table, plain_json, ranking_table
 from runtime.session import ScreenEncoder, check_user
 from runtime.terminal import Parser, Progress, error_line, quiet_engine
 
@@ -29,16 +29,18 @@ def build_parser() -> argparse.ArgumentParser:
     parser = Parser(prog="python -m runtime", description="Run and measure an exported encoder.")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     encode = commands.add_parser("encode", allow_abbrev=False, help="embed one screenshot and text")
-    encode.add_argument("bundle", metavar="DIST", help="the exported folder, such as dist/balanced")
-    encode.add_argument("image", metavar="IMAGE", help="a screenshot of any size")
-    encode.add_argument("--text", default="", help="what was typed so far (default: nothing)")
-    encode.add_argument("--user", metavar="FILE.json|N,N,...", help="the user vector (default: unknown user)")
-    encode.add_argument("--engine", choices=ENGINES, default="tflite", help="default: tflite")
-    encode.add_argument("--precision", choices=PRECISIONS, default="int8", help="default: int8")
-    encode.add_argument("--threads", type=int, default=1, help="default: 1")
+    _encoding(encode)
     encode.add_argument("--out", metavar="FILE.npy", help="also write the embedding there")
     encode.add_argument("--json", action="store_true", help="print the whole embedding as JSON")
     encode.set_defaults(run=run_encode, parser=encode)
+    ranked = commands.add_parser(
+        "rank", allow_abbrev=False, help="sort candidate texts by how well they fit a screenshot and text"
+    )
+    _encoding(ranked)
+    ranked.add_argument("--candidates", metavar="FILE", required=True, help="a text a line, UTF-8")
+    ranked.add_argument("--top", type=int, metavar="N", help="print the best N alone (default: all)")
+    ranked.add_argument("--json", action="store_true", help="print JSON")
+    ranked.set_defaults(run=run_rank, parser=ranked)
     checked = commands.add_parser(
         "parity", allow_abbrev=False, help="compare every engine with PyTorch's golden outputs"
     )
@@ -53,6 +55,16 @@ def build_parser() -> argparse.ArgumentParser:
     timed.add_argument("--chart", metavar="FILE.png", help="also draw a bar chart")
     timed.set_defaults(run=run_bench, parser=timed)
     return parser
+
+
+def _encoding(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("bundle", metavar="DIST", help="the exported folder, such as dist/balanced")
+    parser.add_argument("image", metavar="IMAGE", help="a screenshot of any size")
+    parser.add_argument("--text", default="", help="what was typed so far (default: nothing)")
+    parser.add_argument("--user", metavar="FILE.json|N,N,...", help="the user vector (default: unknown user)")
+    parser.add_argument("--engine", choices=ENGINES, default="tflite", help="default: tflite")
+    parser.add_argument("--precision", choices=PRECISIONS, default="int8", help="default: int8")
+    parser.add_argument("--threads", type=int, default=1, help="default: 1")
 
 
 def _measuring(parser: argparse.ArgumentParser) -> None:
@@ -100,6 +112,39 @@ def _print_embedding(
     print(f"            {preview}  ...")
     if arguments.out:
         print(f"written     {arguments.out}")
+
+
+def run_rank(arguments: argparse.Namespace, stderr: IO[str]) -> int:
+    """Prints candidate texts, those that fit best first."""
+    if arguments.top is not None and arguments.top < 1:
+        raise InputError(f"--top must be at least 1, not {arguments.top}")
+    candidates = _read_candidates(arguments.candidates)
+    user = None if arguments.user is None else _read_user(arguments.user)
+    encoder = ScreenEncoder.load(arguments.bundle, arguments.engine, arguments.precision, arguments.threads)
+    ranked = encoder.rank(arguments.image, arguments.text, candidates, user)[: arguments.top]
+    if arguments.json:
+        result = {"ranked": [entry._asdict() for entry in ranked], "candidates": len(candidates)}
+        print(plain_json(result | {"engine": arguments.engine, "precision": arguments.precision}))
+    else:
+        shown = "" if len(ranked) == len(candidates) else f", the best {len(ranked)}"
+        print(f"{len(candidates)} candidates for {arguments.text!r} on {arguments.image}{shown}\n")
+        print(ranking_table(ranked))
+    return 0
+
+
+def _read_candidates(name: str) -> list[str]:
+    """Candidate texts from a file, a line each; empty lines are skipped."""
+    try:
+        text = Path(name).read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise InputError(f"--candidates {name}: cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise InputError(f"--candidates {name}: not UTF-8 at byte {error.start}: save it as UTF-8") from error
+    lines = [line.strip("\r") for line in text.split("\n")]  # not splitlines(): a text may hold U+2028
+    lines = [line for line in lines if line.strip()]
+    if not lines:
+        raise InputError(f"--candidates {name}: holds no candidates: write one a line")
+    return lines
 
 
 def _read_user(text: str) -> list:

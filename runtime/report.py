@@ -7,7 +7,8 @@ from typing import Any
 
 from runtime.bench import LatencyRow, MemoryResult
 from runtime.parity import Check, ParityRow
-from runtime.terminal import table
+from runtime.session import Ranked
+from runtime.terminal import bar, table
 
 _SIGNS = {"max_abs": "<="}
 _NAMES = {
@@ -76,6 +77,16 @@ def memory_table(results: Sequence[MemoryResult]) -> str:
 
 def _mb(size_bytes: int | None) -> str:
     return "not measured" if size_bytes is None else f"{size_bytes / 1e6:.2f}"
+
+
+def ranking_table(ranked: Sequence[Ranked]) -> str:
+    """Candidates, best first, each with its score as a bar from 0 to 1."""
+    cells = [
+        (str(place), f"{score:+.4f}", bar(score), candidate)
+        for place, (candidate, score) in enumerate(ranked, start=1)
+    ]
+    width = len(str(len(ranked)))
+    return "\n".join(f"{place.rjust(width)}  {score}  {drawn}  {text}" for place, score, drawn, text in cells)
 
 
 def plain_json(value: Any) -> str:

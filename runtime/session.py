@@ -1,7 +1,9 @@
 """The encoder as an app uses it: the screen once, then the text on every keystroke."""
 
 import os
-from collections.abc import Sequence
+from collections import OrderedDict
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -20,6 +22,21 @@ class NoScreenError(RuntimeError):
     """A text was to be encoded before any screen was."""
 
 
+class CandidatesError(InputError):
+    """The candidates cannot be ranked."""
+
+
+class Ranked(NamedTuple):
+    """A candidate text and how well it fits the context: a cosine in [-1, 1]."""
+
+    candidate: str
+    score: float
+
+
+REMEMBERED = 4096
+"""Candidates whose embeddings an encoder keeps, the latest used: 4 MB at 256 numbers each."""
+
+
 class ScreenEncoder:
     """Turns screenshots, typed text and a user vector into embeddings.
 
@@ -29,6 +46,7 @@ class ScreenEncoder:
         encoder = ScreenEncoder.load("dist/balanced")
         encoder.encode_screen("screenshot.png")        # when the screen changes
         embedding = encoder.encode_text("see you at")  # on a keystroke
+        best, *others = encoder.rank(None, "see you at", ["the station", "the airport"])
     """
 
     def __init__(self, bundle: Bundle, engine: Engine) -> None:
@@ -36,6 +54,7 @@ class ScreenEncoder:
         self._engine = engine
         self._tokenizer = WordPieceTokenizer(bundle.vocab, bundle.text_max_length)
         self._screen_tokens: np.ndarray | None = None
+        self._candidates: OrderedDict[str, np.ndarray] = OrderedDict()  # the latest used last
 
     @classmethod
     def load(
@@ -131,6 +150,49 @@ class ScreenEncoder:
         token = self._engine.run("text", self._tokens(text))["text_token"][0, 0]
         return token / np.float32(max(float(np.linalg.norm(token)), 1e-12))
 
+    def rank(
+        self,
+        image: object | None,
+        text: str,
+        candidates: Iterable[str],
+        user: Sequence[float] | np.ndarray | None = None,
+    ) -> list[Ranked]:
+        """Sorts texts by how well they fit what is on the screen, what was typed and who types.
+
+        The embeddings of the candidates are kept, so that the same candidates cost nothing the next time.
+
+        Args:
+            image: As for `encode`; None = the last screen.
+            text: As for `encode`.
+            candidates: Texts, at least one.
+            user: As for `encode`.
+
+        Returns:
+            Every candidate with the cosine of its text token and the embedding, best first; equal ones in the
+            given order.
+
+        Raises:
+            CandidatesError: No candidates, or one that is not a string.
+            NoScreenError: The image is None, and no screen was encoded yet.
+            ImageError, TokenizerError, UserVectorError: As for `encode`.
+        """
+        texts = check_candidates(candidates)
+        embedding = self.encode_text(text, user) if image is None else self.encode(image, text, user)
+        tokens = np.stack([self._candidate(candidate) for candidate in texts])  # [N, 256]
+        scores = np.clip(tokens.astype(np.float64) @ embedding.astype(np.float64), -1, 1)
+        order = np.argsort(-scores, kind="stable")
+        return [Ranked(texts[index], float(scores[index])) for index in order]
+
+    def _candidate(self, text: str) -> np.ndarray:
+        """A candidate's embedding, from memory where it is there."""
+        if text in self._candidates:
+            self._candidates.move_to_end(text)
+            return self._candidates[text]
+        embedding = self._candidates[text] = self.text_embedding(text)
+        if len(self._candidates) > REMEMBERED:
+            self._candidates.popitem(last=False)
+        return embedding
+
     def _fuse(self, ids: dict[str, np.ndarray], user: np.ndarray) -> np.ndarray:
         text_token = self._engine.run("text", ids)["text_token"]
         arrays = {"screen_tokens": self._screen_tokens, "text_token": text_token, "user": user}
@@ -143,6 +205,25 @@ class ScreenEncoder:
     def _user(self, user: Sequence[float] | np.ndarray | None) -> np.ndarray:
         shape = self.bundle.tensors["user"].shape
         return np.zeros(shape, np.float32) if user is None else check_user(user, shape[1])[None]
+
+
+def check_candidates(candidates: Iterable[str]) -> list[str]:
+    """Candidate texts as a list.
+
+    Raises:
+        CandidatesError: Not several strings, or none at all.
+    """
+    if isinstance(candidates, str) or not isinstance(candidates, Iterable):
+        raise CandidatesError(f"candidates must be a list of texts, not {type(candidates).__name__}")
+    texts = list(candidates)
+    if not texts:
+        raise CandidatesError("no candidates to rank: give at least one text")
+    for position, text in enumerate(texts):
+        if not isinstance(text, str):
+            raise CandidatesError(
+                f"candidates must be texts; the one at position {position} is {type(text).__name__}"
+            )
+    return texts
 
 
 def check_user(user: Sequence[float] | np.ndarray, length: int) -> np.ndarray:

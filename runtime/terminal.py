@@ -43,6 +43,12 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]], *, left: int = 1
     return "\n".join([line(header), "  ".join("-" * width for width in widths), *map(line, rows)])
 
 
+def bar(share: float, width: int = 24) -> str:
+    """A share of the width, at least none of it and at most all."""
+    filled = round(width * min(max(share, 0.0), 1.0))
+    return "#" * filled + "." * (width - filled)
+
+
 class Progress:
     """A line on a terminal that says how far a measurement is; nothing where there is no terminal."""
 
@@ -52,9 +58,7 @@ class Progress:
     def __call__(self, done: int, total: int, what: str) -> None:
         """Shows `done` of `total` steps."""
         if self._stream:
-            filled = 24 * done // max(total, 1)
-            bar = "#" * filled + "." * (24 - filled)
-            self._stream.write(f"\r\033[K[{bar}] {done}/{total}  {what}")
+            self._stream.write(f"\r\033[K[{bar(done / max(total, 1))}] {done}/{total}  {what}")
             self._stream.flush()
 
     def close(self) -> None:
