@@ -8,7 +8,7 @@ STAMP  := $(VENV)/.installed
 BUNDLE := dist/$(PRESET)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup export test lint check parity bench arm64 calibration-data clean
+.PHONY: help setup export test lint check parity quality bench arm64 calibration-data clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -41,6 +41,9 @@ check: $(STAMP) $(BUNDLE)/manifest.json ## gate the budgets of a bundle; exits 1
 
 parity: $(STAMP) $(BUNDLE)/manifest.json ## compare every engine and precision with PyTorch's golden vectors
 	$(PY) -m runtime parity $(BUNDLE) $(ARGS)
+
+quality: $(STAMP) $(BUNDLE)/manifest.json ## what the encoder is worth on the test split; exits 1 if a limit fails
+	$(PY) -m export.quality $(BUNDLE) $(ARGS)
 
 bench: $(STAMP) $(BUNDLE)/manifest.json ## time and memory on this host
 	$(PY) -m runtime bench $(BUNDLE) $(ARGS)

@@ -12,6 +12,19 @@ MEMORY_BYTES = 6_000_000
 """Of the shipped file, and of the private memory that loading and running it adds."""
 PARITY = {"fp32": {"max_abs": 1e-4}, "int8": {"cosine_min": 0.99, "identification": 1.0}}
 """Against PyTorch, for the worst of the parity screens."""
+QUALITY = {
+    "R@1 test": (">=", 0.80),
+    "kind test": (">=", 0.95),
+    "kind unseen_kit": (">=", 0.75),
+    "Spearman": (">=", 0.75),
+    "spread": ("<=", 0.5),
+}
+"""Of the shipped file on the test split: the right target first among 200, the kind of screen by its nearest
+caption, the text tower's pairwise similarities against its teacher's, and the mean cosine of two screens."""
+QUALITY_KEPT = 0.98
+"""Share of every float figure that INT8 keeps at least."""
+QUALITY_CENTRED = 0.95
+"""Centred cosine of INT8 with PyTorch on the worst parity screen."""
 
 SHIPPED = "encoder.tflite"
 
@@ -65,6 +78,9 @@ def limits() -> dict[str, Any]:
         "latency_ms": LATENCY_MS,
         "memory_bytes": MEMORY_BYTES,
         "parameters": PARAMETERS,
+        "quality": {key: limit for key, (_, limit) in QUALITY.items()},
+        "quality_kept": QUALITY_KEPT,
+        "quality_centred_cosine": QUALITY_CENTRED,
     }
 
 
@@ -119,3 +135,46 @@ def arm64_parity_budgets(report: Mapping[str, Any]) -> list[Budget]:
     ]
     failed = Budget("parity arm64 files that failed", 0, "<=", len(report["failures"]), "", "emulated")
     return [*budgets, failed]
+
+
+def quality_budgets(report: Mapping[str, Any] | None, skipped: str = "") -> list[Budget]:
+    """Judges a quality report, in the manifest's form.
+
+    The shipped file must reach every limit of QUALITY; each INT8 engine must keep the float figures.
+
+    Args:
+        report: None where nothing was measured.
+        skipped: why not.
+    """
+    if report is None:
+        name, how = "quality tflite int8", f"not measured: {skipped}"
+        return [
+            Budget(f"{name} {key}", limit, relation, None, "", how)
+            for key, (relation, limit) in QUALITY.items()
+        ]
+    budgets = []
+    for row in report["engines"]:
+        if row["precision"] != "int8":
+            continue
+        name, how = f"quality {row['engine']} int8", "test split, this host"
+        if row["engine"] == "tflite":
+            for key, (relation, limit) in QUALITY.items():
+                budgets.append(Budget(f"{name} {key}", limit, relation, quality_value(row, key), "", how))
+        share, centred = min(row["kept"].values()), row["centred_cosine"]["min"]
+        budgets.append(Budget(f"{name} kept of fp32", QUALITY_KEPT, ">=", share, "", "the worst figure"))
+        budgets.append(
+            Budget(f"{name} centred cosine", QUALITY_CENTRED, ">=", centred, "", "the worst parity screen")
+        )
+    return budgets
+
+
+def quality_value(row: Mapping[str, Any], key: str) -> float:
+    """The figure of an engine's quality that a key of QUALITY names."""
+    values = {
+        "R@1 test": row["retrieval"]["test"]["all"]["r1"][0],
+        "kind test": row["kind"]["test"]["accuracy"]["all"][0],
+        "kind unseen_kit": row["kind"]["unseen_kit"]["accuracy"]["all"][0],
+        "Spearman": row["spearman"],
+        "spread": row["spread"],
+    }
+    return values[key]

@@ -70,7 +70,7 @@ def write_bundle(request: Request, folders: Mapping[str, Path], inputs_sha256: s
         _write_manifest(manifest, staging)
         if arm64.available():
             _add_arm64(manifest, staging)
-        (staging / REPORT).write_text(render_report(manifest, staging), encoding="utf-8")
+        (staging / REPORT).write_text(render_report(manifest, staging, folders["quality"]), encoding="utf-8")
         manifest["files"][REPORT] = _entry(staging / REPORT)
         _write_manifest(manifest, staging)
         swap_in(staging, request.out)
@@ -84,6 +84,7 @@ def _manifest(
 ) -> dict[str, Any]:
     facts = json.loads((folders["encoder"] / "encoder.json").read_text())
     parity = json.loads((folders["parity"] / "parity.json").read_text())
+    quality = json.loads((folders["quality"] / "quality.json").read_text())
     config = request.config.to_dict()
     shipped = (staging / budgets.SHIPPED).stat().st_size
     verdicts = [
@@ -91,6 +92,7 @@ def _manifest(
         budgets.memory_budget(None),
         budgets.latency_budget(None),
         *budgets.parity_budgets(parity),
+        *budgets.quality_budgets(quality["report"], quality["skipped"]),
     ]
     return {
         "schema_version": SCHEMA_VERSION,
@@ -120,6 +122,7 @@ def _manifest(
         "parameters": facts["parameters"],
         "limits": budgets.limits(),
         "parity": parity,
+        "quality": quality["report"],
         "budgets": [verdict.to_dict() for verdict in verdicts],
     }
 

@@ -30,6 +30,9 @@ CODE = (
     "export/**/*.html",
     "runtime/*.py",
     "runtime/*.tsv",
+    "calibration_data/samples.py",
+    "calibration_data/test_split/**/*",
+    "export/quality/*.json",
 )
 
 BUNDLE = Step("bundle", "write the bundle, count on ARM64", (), (), write_bundle)

@@ -9,8 +9,9 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from calibration_data.samples import Sample
 from encoder.config import EncoderConfig, find_checkpoint, preset
-from export.calibration import DEFAULT_FOLDER, Sample, folder_sha256, load_samples
+from export.calibration import DEFAULT_FOLDER, folder_sha256, load_samples
 from export.quantize.plan import Plan, load_plan
 from runtime.bundle import file_sha256
 
@@ -98,7 +99,7 @@ def read_request(
         seed: of random weights.
 
     Raises:
-        ConfigError, PlanError, CalibrationError, RequestError: bad input; the message says what and where.
+        ConfigError, PlanError, SampleError, RequestError: bad input; the message says what and where.
     """
     config = preset(name) if config_file is None else _read_config(config_file)
     if not name or not all(letter.isalnum() or letter in "_-" for letter in name):

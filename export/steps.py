@@ -131,10 +131,26 @@ def make_parity(request: Request, folders: Mapping[str, Path], out: Path) -> Non
     (out / "parity.json").write_text(json.dumps([asdict(row) for row in rows]))
 
 
+def make_quality(request: Request, folders: Mapping[str, Path], out: Path) -> None:
+    """Measures what the exported files are worth on the test split, where that can be said."""
+    from export.bundle import MODEL_FILES, link
+    from export.quality.step import write_quality
+    from runtime.bundle import tensor_specs
+
+    weights = json.loads((folders["encoder"] / "encoder.json").read_text())["weights"]
+    for name, entry in MODEL_FILES.items():
+        link(folders[entry["step"]] / name, out / name)
+    golden = read_arrays(folders["golden"] / "golden.npz")
+    write_quality(out, MODEL_FILES, tensor_specs(request.config.to_dict()), VOCABULARY, golden, weights)
+    for name in MODEL_FILES:
+        (out / name).unlink()
+
+
 MODEL_CODE = ("encoder/*.py",)
 TRACED_CODE = (*MODEL_CODE, "runtime/bundle.py", "export/views.py", "export/rewrites/*.py")
 INPUT_CODE = (
     "export/calibration.py",
+    "calibration_data/samples.py",
     "runtime/preprocess.py",
     "runtime/tokenizer.py",
     "runtime/*.tsv",
@@ -142,6 +158,15 @@ INPUT_CODE = (
 )
 QUANTIZE_CODE = ("export/quantize/*.py", "export/onnx.py")
 PARITY_CODE = ("runtime/*.py", "export/budgets.py")
+QUALITY_CODE = (
+    "runtime/*.py",
+    "runtime/*.tsv",
+    "export/quality/*.py",
+    "export/quality/*.json",
+    "encoder/assets/vocab.txt",
+    "calibration_data/samples.py",
+    "calibration_data/test_split/**/*",
+)
 
 STEPS: tuple[Step, ...] = (
     Step("encoder", "build the encoder, find weights", (), MODEL_CODE, make_encoder),
@@ -155,6 +180,8 @@ STEPS: tuple[Step, ...] = (
          QUANTIZE_CODE, make_tflite_int8),
     Step("parity", "parity with PyTorch", ("golden", "tflite", "tflite_int8", "onnx", "onnx_int8"),
          PARITY_CODE, make_parity),
+    Step("quality", "quality on the test split",
+         ("encoder", "golden", "tflite", "tflite_int8", "onnx", "onnx_int8"), QUALITY_CODE, make_quality),
 )  # fmt: skip
 """In an order in which each comes after what it needs; steps that do not need each other run side by side."""
 

@@ -3,12 +3,25 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
-
-from export.quantize.tflite import walk
 
 MOVES = ("RESHAPE", "TRANSPOSE", "SLICE", "SQUEEZE", "EXPAND_DIMS", "QUANTIZE", "DEQUANTIZE", "CAST")
 """Operators that compute nothing of the model's own."""
+
+
+def walk(path: Path) -> Iterator[tuple]:
+    """Yields (signature, operator name, layer name, operator, subgraph) of each operator of a file."""
+    from ai_edge_litert.tools import flatbuffer_utils
+
+    model = flatbuffer_utils.read_model(str(path))
+    kinds = {code: name for name, code in vars(flatbuffer_utils.BuiltinOperator).items() if name.isupper()}
+    parts = {entry.subgraphIndex: entry.signatureKey.decode() for entry in model.signatureDefs}
+    for index, graph in enumerate(model.subgraphs):
+        for operator in graph.operators:
+            kind = kinds[model.operatorCodes[operator.opcodeIndex].builtinCode]
+            name = "".join(graph.tensors[output].name.decode() + ";" for output in operator.outputs)
+            yield parts.get(index, str(index)), kind, name, operator, graph
 
 
 def layer_precisions(path: Path) -> list[dict[str, str]]:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import numpy as np
 
+from export.quantize.layers import walk
 from export.quantize.plan import PlanError, Rule, TflitePlan
 from export.tflite import quiet
 
@@ -49,20 +50,6 @@ def operators(path: Path) -> list[tuple[str, str, str]]:
     same.
     """
     return [(part, kind, name) for part, kind, name, _, _ in walk(path)]
-
-
-def walk(path: Path) -> Iterator[tuple]:
-    """Yields (signature, operator name, layer name, operator, subgraph) of each operator of a file."""
-    from ai_edge_litert.tools import flatbuffer_utils
-
-    model = flatbuffer_utils.read_model(str(path))
-    kinds = {code: name for name, code in vars(flatbuffer_utils.BuiltinOperator).items() if name.isupper()}
-    parts = {entry.subgraphIndex: entry.signatureKey.decode() for entry in model.signatureDefs}
-    for index, graph in enumerate(model.subgraphs):
-        for operator in graph.operators:
-            kind = kinds[model.operatorCodes[operator.opcodeIndex].builtinCode]
-            name = "".join(graph.tensors[output].name.decode() + ";" for output in operator.outputs)
-            yield parts.get(index, str(index)), kind, name, operator, graph
 
 
 def check_rules(plan: TflitePlan, found: list[tuple[str, str, str]], *, plan_name: str) -> None:

@@ -15,13 +15,21 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from PIL import Image
 
 from export.budgets import Budget
+from export.quality.step import CAPTIONS, picture_files
+from export.quality.tables import tables as quality_tables
 from export.report.format import budget_row
 
 SHEET_COLUMNS = 16
 
 
-def render_report(manifest: Mapping[str, Any], folder: Path) -> str:
-    """Renders the report of a bundle that lies in `folder`, complete but for its manifest."""
+def render_report(manifest: Mapping[str, Any], folder: Path, pictures: Path) -> str:
+    """Renders the report of a bundle.
+
+    Args:
+        manifest: of the bundle.
+        folder: where the bundle lies, complete but for its manifest.
+        pictures: folder with the pictures of its quality, if that was measured.
+    """
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined,
         trim_blocks=True, lstrip_blocks=True,
@@ -34,6 +42,8 @@ def render_report(manifest: Mapping[str, Any], folder: Path) -> str:
         layers=layers,
         precisions=sorted(Counter(layer["precision"] for layer in layers).items()),
         sheet=_contact_sheet(folder / "golden.npz"),
+        quality=quality_tables(manifest["quality"]) if manifest["quality"] else [],
+        pictures=[(CAPTIONS[path.stem], _data_url(path.read_bytes())) for path in picture_files(pictures)],
     )
 
 
@@ -54,4 +64,8 @@ def _contact_sheet(golden: Path) -> str:
         sheet[top : top + height, left : left + width] = image
     data = io.BytesIO()
     Image.fromarray(sheet).save(data, "WEBP", quality=70, method=4)
-    return "data:image/webp;base64," + base64.b64encode(data.getvalue()).decode()
+    return _data_url(data.getvalue())
+
+
+def _data_url(webp: bytes) -> str:
+    return "data:image/webp;base64," + base64.b64encode(webp).decode()

@@ -1,0 +1,117 @@
+"""Retrieval, correlation and spread, with confidence intervals. Pure numpy, float64, seeded."""
+
+from __future__ import annotations
+
+import functools
+from typing import NamedTuple
+
+import numpy as np
+
+CONFIDENCE = 0.95
+_Z = 1.959963984540054  # of the normal distribution, both sides, at CONFIDENCE
+_RESAMPLES = 2000
+
+
+class Figure(NamedTuple):
+    """A value and its 95 % confidence interval."""
+
+    value: float
+    low: float
+    high: float
+
+
+def right_ranks(scores: np.ndarray) -> np.ndarray:
+    """The place of the right candidate, which is the first of each row; a tie counts against it.
+
+    Args:
+        scores: [N, C], higher is better.
+
+    Returns:
+        int64 [N], from 1 to C.
+    """
+    right = scores[:, :1]
+    return 1 + np.count_nonzero(~(scores[:, 1:] < right), axis=1)
+
+
+def bootstrap(values: np.ndarray) -> Figure:
+    """The mean, and the percentile interval of the means of seeded resamples.
+
+    Args:
+        values: [N], a figure of each sample.
+    """
+    values = np.asarray(values, np.float64)
+    means = _resamples(len(values)) @ values / len(values)
+    low, high = np.quantile(means, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
+    return Figure(float(values.mean()), float(low), float(high))
+
+
+@functools.lru_cache(maxsize=4)
+def _resamples(count: int) -> np.ndarray:
+    """How often each resample draws each of `count` samples, float64 [_RESAMPLES, count]."""
+    random = np.random.default_rng(0)
+    return random.multinomial(count, np.full(count, 1 / count), _RESAMPLES).astype(np.float64)
+
+
+def wilson(hits: int, total: int) -> Figure:
+    """A share of hits with Wilson's score interval, which stays sound near 0 and 1."""
+    share = hits / total
+    scale = 1 + _Z**2 / total
+    middle = (share + _Z**2 / (2 * total)) / scale
+    half = _Z / scale * np.sqrt(share * (1 - share) / total + _Z**2 / (4 * total**2))
+    return Figure(share, max(float(middle - half), 0.0), min(float(middle + half), 1.0))
+
+
+def average_ranks(values: np.ndarray) -> np.ndarray:
+    """Ranks from 1; equal values share the mean of their ranks.
+
+    Args:
+        values: [N].
+
+    Returns:
+        float64 [N].
+    """
+    _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
+    last = np.cumsum(counts)
+    return (last - (counts - 1) / 2)[inverse]
+
+
+def spearman(one: np.ndarray, other: np.ndarray) -> float:
+    """Spearman's rank correlation, ties averaged; 0 where one side is constant.
+
+    Args:
+        one, other: [N] each.
+    """
+    ranks = np.stack([average_ranks(one), average_ranks(other)])
+    ranks -= ranks.mean(axis=1, keepdims=True)
+    norms = np.linalg.norm(ranks, axis=1)
+    return float(ranks[0] @ ranks[1] / norms.prod()) if norms.all() else 0.0
+
+
+def pairwise_cosines(rows: np.ndarray) -> np.ndarray:
+    """Cosines of all pairs of different rows.
+
+    Args:
+        rows: [N, D].
+
+    Returns:
+        float64 [N * (N - 1) / 2].
+    """
+    unit = normalized(rows)
+    return (unit @ unit.T)[np.triu_indices(len(unit), 1)]
+
+
+def spread(rows: np.ndarray) -> float:
+    """Mean cosine of all pairs of different rows: 1 where all are alike, about 0 where they fill the space.
+
+    Args:
+        rows: [N, D], N > 1.
+    """
+    unit, count = normalized(rows), len(rows)
+    return float((np.square(unit.sum(axis=0)).sum() - np.square(unit).sum()) / (count * (count - 1)))
+
+
+def normalized(rows: np.ndarray) -> np.ndarray:
+    """Rows of length 1, float64; a row of zeros stays one."""
+    rows = np.asarray(rows, np.float64)
+    norms = np.linalg.norm(rows, axis=-1, keepdims=True)
+    return np.divide(rows, norms, out=np.zeros_like(rows), where=norms > 0)

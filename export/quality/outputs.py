@@ -1,0 +1,256 @@
+"""Runs an engine on everything that is measured: each screen and each text once."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import json
+import os
+import zipfile
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from export.quality.candidates import candidate_sets
+from export.quality.metrics import normalized
+from export.quality.split import TestSplit
+from runtime.bundle import Bundle, TensorSpec, file_sha256, select_files
+from runtime.engines import Engine
+from runtime.parity import GOLDEN, load_golden
+from runtime.preprocess import load_image
+from runtime.tokenizer import WordPieceTokenizer
+
+ROOT = Path(__file__).parents[2]
+CACHE = Path(os.environ.get("POCKET_CACHE") or ROOT / "build") / "quality"
+KEPT = 24
+"""Engines' outputs that are kept, the latest used: 10 MB each for 800 screens."""
+CODE = ("export/quality/outputs.py", "export/quality/candidates.py", "runtime/engines.py",
+        "runtime/preprocess.py", "runtime/tokenizer.py", "runtime/wordpiece_chars.tsv")  # fmt: skip
+CONDITIONS = ("all", "no screen", "no text", "no user")
+"""What the encoder is given. No screen is a mid-grey one, no text is "", no user is zeros."""
+GREY = 128
+
+OnProgress = Callable[[int, int, str], None]
+
+
+@dataclass(frozen=True)
+class Models:
+    """Exported files, and what comes with them.
+
+    Attributes:
+        folder: of the files.
+        files: name -> entry with engine, precision and signatures.
+        tensors: the public tensors.
+        vocab: the vocabulary's file.
+        golden: inputs and PyTorch's outputs of the parity screens.
+    """
+
+    folder: Path
+    files: Mapping[str, Mapping[str, Any]]
+    tensors: Mapping[str, TensorSpec]
+    vocab: Path
+    golden: Mapping[str, np.ndarray]
+
+    @classmethod
+    def of_bundle(cls, bundle: Bundle, engines: list[tuple[str, str]]) -> Models:
+        """The files of a bundle, after checking those that are to be run.
+
+        Raises:
+            BundleError: a file is missing or altered.
+        """
+        for engine, precision in engines:
+            for name in select_files(bundle.files, engine, precision).values():
+                bundle.file(name)
+        golden = load_golden(bundle.file(GOLDEN), bundle.tensors)
+        return cls(bundle.path, bundle.files, bundle.tensors, bundle.vocab, golden)
+
+
+@dataclass(frozen=True)
+class Work:
+    """What every engine is given, prepared once.
+
+    Attributes:
+        screens: the screens' files.
+        size: height and width of the images that the encoder takes.
+        users: float32 [N, U].
+        typed: of each sample, the position of its text in `texts`.
+        texts: every text once; the first is "".
+        tokens: of each text, its ids and attention mask, int32 [1, L] each.
+        candidates: int64 [N, C], positions in `texts`; the right one first.
+    """
+
+    screens: tuple[Path, ...]
+    size: tuple[int, int]
+    users: np.ndarray
+    typed: np.ndarray
+    texts: tuple[str, ...]
+    tokens: tuple[dict[str, np.ndarray], ...]
+    candidates: np.ndarray
+
+    @functools.cached_property
+    def images(self) -> np.ndarray:
+        """The screens, uint8 [N + 1, H, W, 3], read when they are first needed; the last one is grey.
+
+        Raises:
+            ImageError: a screen cannot be read.
+        """
+        images = [load_image(path, self.size) for path in self.screens]
+        return np.stack([*images, np.full((*self.size, 3), GREY, np.uint8)])
+
+    def positions(self, texts: Iterable[str]) -> np.ndarray:
+        """Where some texts are in `texts`, int64."""
+        place = {text: index for index, text in enumerate(self.texts)}
+        return np.array([place[text] for text in texts], np.int64)
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """What an engine made of it.
+
+    Attributes:
+        embeddings: float32 [4, N, D], one block for each of CONDITIONS.
+        texts: float32 [T, D], L2-normalized text tokens.
+        golden: float32 [G, D], embeddings of the parity screens.
+    """
+
+    embeddings: np.ndarray
+    texts: np.ndarray
+    golden: np.ndarray
+
+
+def prepare(models: Models, split: TestSplit) -> Work:
+    """Chooses the candidates and tokenizes every text once.
+
+    Raises:
+        InputError: there are not enough candidates.
+    """
+    _, height, width, _ = models.tensors["image"].shape
+    sets = candidate_sets(split.samples)
+    captions = [caption for texts in split.captions.values() for caption in texts]
+    typed = [sample.text for sample in split.samples]
+    texts = tuple(
+        dict.fromkeys(["", *typed, *(t for chosen in sets for t in chosen), *captions, *split.sentences])
+    )
+    place = {text: index for index, text in enumerate(texts)}
+    tokenizer = WordPieceTokenizer(models.vocab, models.tensors["input_ids"].shape[1])
+    encoded = (tokenizer.encode(text) for text in texts)
+    _, length = models.tensors["user"].shape
+    users = [np.zeros(length) if sample.user is None else sample.user for sample in split.samples]
+    return Work(
+        screens=tuple(sample.image for sample in split.samples),
+        size=(height, width),
+        users=np.array(users, np.float32),
+        typed=np.array([place[text] for text in typed], np.int64),
+        texts=texts,
+        tokens=tuple({"input_ids": ids[None], "attention_mask": mask[None]} for ids, mask in encoded),
+        candidates=np.array([[place[text] for text in chosen] for chosen in sets], np.int64),
+    )
+
+
+def run_all(
+    models: Models,
+    work: Work,
+    engines: list[tuple[str, str]],
+    split_sha256: str,
+    on_progress: OnProgress = lambda done, total, what: None,
+) -> dict[tuple[str, str], Outputs]:
+    """Runs engines, one after another; what an engine made of the same files and split before is read again.
+
+    Args:
+        models: the exported files.
+        work: of `prepare`.
+        engines: (engine, precision) pairs.
+        split_sha256: of the test split.
+        on_progress: called with runs done, runs in all, and the engine.
+
+    Raises:
+        EngineError: an engine is not installed or cannot open its file.
+        ImageError: a screen cannot be read.
+    """
+    each = (
+        len(work.images) + len(work.texts) + len(CONDITIONS) * len(work.users) + len(models.golden["image"])
+    )
+    found: dict[tuple[str, str], Outputs] = {}
+    for number, (engine, precision) in enumerate(engines):
+        paths = {s: models.folder / n for s, n in select_files(models.files, engine, precision).items()}
+        key = _key(models, paths, split_sha256)
+
+        def advance(done: int, start: int = number * each, name: str = f"{engine} {precision}") -> None:
+            on_progress(start + done, len(engines) * each, name)
+
+        outputs = _load(key)
+        if outputs is None:
+            outputs = _run(Engine(paths, 1, models.tensors), work, models.golden, advance)
+            _store(key, outputs)
+        advance(each)
+        found[engine, precision] = outputs
+    return found
+
+
+def _run(
+    engine: Engine, work: Work, golden: Mapping[str, np.ndarray], advance: Callable[[int], None]
+) -> Outputs:
+    done = 0
+
+    def run(signature: str, arrays: dict[str, np.ndarray]) -> np.ndarray:
+        nonlocal done
+        done += 1
+        if done % 16 == 0:
+            advance(done)
+        (output,) = engine.run(signature, arrays).values()
+        return output[0]
+
+    screens = [run("vision", {"image": image[None]}) for image in work.images]
+    tokens = [run("text", ids) for ids in work.tokens]
+    nobody = np.zeros_like(work.users[0])
+    blocks = []
+    for condition in CONDITIONS:
+        rows = []
+        for index, (typed, user) in enumerate(zip(work.typed, work.users, strict=True)):
+            rows.append(run("fuse", {
+                "screen_tokens": screens[-1 if condition == "no screen" else index][None],
+                "text_token": tokens[0 if condition == "no text" else typed][None],
+                "user": (nobody if condition == "no user" else user)[None],
+            }))  # fmt: skip
+        blocks.append(np.stack(rows))
+    names = ("image", "input_ids", "attention_mask", "user")
+    whole = [
+        run("encode", {name: golden[name][row : row + 1] for name in names})
+        for row in range(len(golden["image"]))
+    ]
+    texts = normalized(np.stack(tokens)[:, 0]).astype(np.float32)
+    return Outputs(np.stack(blocks), texts, np.stack(whole))
+
+
+def _key(models: Models, paths: Mapping[str, Path], split_sha256: str) -> str:
+    """A digest of all that the outputs depend on."""
+    golden = hashlib.sha256(
+        b"".join(models.golden[name].tobytes() for name in sorted(models.golden))
+    ).hexdigest()
+    files = [*sorted(set(paths.values())), models.vocab, *(ROOT / name for name in CODE)]
+    parts = [split_sha256, golden, [[path.name, file_sha256(path)] for path in files]]
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:24]
+
+
+def _load(key: str) -> Outputs | None:
+    path = CACHE / f"{key}.npz"
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            outputs = Outputs(**arrays)
+    except (OSError, ValueError, TypeError, EOFError, zipfile.BadZipFile):
+        return None
+    os.utime(path)  # the longest unused is forgotten first
+    return outputs
+
+
+def _store(key: str, outputs: Outputs) -> None:
+    CACHE.mkdir(parents=True, exist_ok=True)
+    partial = CACHE / f"{key}.{os.getpid()}.partial"
+    with partial.open("wb") as stream:
+        np.savez(stream, **vars(outputs))
+    os.replace(partial, CACHE / f"{key}.npz")
+    for stale in sorted(CACHE.glob("*.npz"), key=lambda path: path.stat().st_mtime)[:-KEPT]:
+        stale.unlink(missing_ok=True)

@@ -1,0 +1,109 @@
+"""What a perfect encoder, a blind one and a collapsed one would get."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from export.quality.measure import headline, kept, kinds, nearest_kinds, retrieval, sentences
+from export.quality.outputs import CONDITIONS, Models, Outputs, Work, prepare
+from export.quality.pictures import draw_pictures, pick_examples, pick_failures, rank_all
+from export.quality.split import TestSplit, read_split
+from runtime.bundle import Bundle
+from tests.runtime.conftest import TINY
+
+
+@pytest.fixture(scope="module")
+def split(split_folder) -> TestSplit:
+    return read_split(split_folder, user_embed_dim=64)
+
+
+@pytest.fixture(scope="module")
+def work(split) -> Work:
+    return prepare(Models.of_bundle(Bundle.load(TINY), []), split)
+
+
+@pytest.fixture(scope="module")
+def perfect(split, work) -> Outputs:
+    """Every context's embedding is its right text's token, mixed with a caption of its kind."""
+    random = np.random.default_rng(4)
+    texts = random.normal(size=(len(work.texts), 256)).astype(np.float32)
+    texts /= np.linalg.norm(texts, axis=1, keepdims=True)
+    captions = work.positions(split.captions[sample.kind][0] for sample in split.samples)
+    embeddings = texts[work.candidates[:, 0]] + 0.5 * texts[captions]
+    embeddings /= np.linalg.norm(embeddings, axis=1, keepdims=True)
+    blind = random.normal(size=embeddings.shape).astype(np.float32)
+    return Outputs(np.stack([embeddings, blind, embeddings, embeddings]), texts, embeddings[:4])
+
+
+def test_the_perfect_one_is_always_right_and_a_blind_one_is_as_good_as_chance(split, work, perfect):
+    found = retrieval(perfect, work, split.rows("test"))
+    assert list(found) == list(CONDITIONS)
+    assert found["all"] == {"r1": [1, 1, 1], "r5": [1, 1, 1], "mrr": [1, 1, 1]}
+    assert found["no screen"]["r1"][0] < 0.05 and found["no screen"]["mrr"][0] == pytest.approx(
+        0.03, abs=0.03
+    )
+    accuracy = kinds(perfect, work, split, "test")["accuracy"]
+    assert accuracy["all"][0] == 1 and accuracy["all"][1] > 0.97
+    assert accuracy["no screen"][0] == pytest.approx(1 / 3, abs=0.15)
+
+
+def test_a_collapsed_encoder_gets_nothing_from_ties(split, work, perfect):
+    one = np.ones_like(perfect.embeddings) / 16
+    collapsed = replace(perfect, embeddings=one, texts=np.ones_like(perfect.texts) / 16)
+    assert retrieval(collapsed, work, split.rows("test"))["all"]["r5"] == [0, 0, 0]
+    assert sentences(collapsed, work, split) == pytest.approx(0, abs=0.05)
+
+
+def test_only_what_is_asked_for_counts(split, work, perfect):
+    """Contexts of the other split may be as wrong as they like."""
+    spoilt = perfect.embeddings.copy()
+    spoilt[:, split.rows("unseen_kit")] *= -1
+    outputs = replace(perfect, embeddings=spoilt)
+    assert retrieval(outputs, work, split.rows("test"))["all"]["r1"][0] == 1
+    assert retrieval(outputs, work, split.rows("unseen_kit"))["all"]["r1"][0] == 0
+    guesses = nearest_kinds(outputs, work, split)
+    assert [guesses[row] for row in split.rows("test")] == [
+        split.samples[row].kind for row in split.rows("test")
+    ]
+
+
+def test_text_towers_that_agree_with_the_teacher_correlate(split, work, perfect):
+    texts = perfect.texts.copy()
+    width = split.teacher.shape[1]
+    texts[work.positions(split.sentences)] = 0
+    texts[work.positions(split.sentences), :width] = split.teacher
+    assert sentences(replace(perfect, texts=texts), work, split) == pytest.approx(1)
+
+
+def test_kept_is_a_share_of_the_reference():
+    def row(value: float) -> dict:
+        figures = {"all": {"r1": [value, 0, 1], "r5": [value, 0, 1], "mrr": [value, 0, 1]}}
+        accuracy = {"accuracy": {"all": [value, 0, 1]}}
+        splits = ("test", "unseen_kit")
+        return {
+            "retrieval": dict.fromkeys(splits, figures),
+            "kind": dict.fromkeys(splits, accuracy),
+            "spearman": 0.5,
+        }
+
+    shares = kept(row(0.72), row(0.8))
+    assert (
+        shares.keys() == headline(row(1)).keys()
+        and shares["r1 test"] == pytest.approx(0.9)
+        and shares["spearman"] == 1
+    )
+    assert set(kept(row(0.5), row(0.0)).values()) == {1.0}
+
+
+def test_pictures_show_right_answers_as_right_and_failures_as_failures(split, work, perfect):
+    rankings = rank_all(split, work, perfect)
+    assert len(rankings) == 210 and all(ranking.rank == 1 and ranking.best[0][2] for ranking in rankings)
+    examples = pick_examples(split, rankings)
+    assert {split.samples[ranking.row].kind for ranking in examples} == set(split.captions)
+    assert not pick_failures(rankings) and draw_pictures(split, work, perfect).keys() == {"map", "examples"}
+    blind = replace(perfect, embeddings=perfect.embeddings[[1, 1, 1, 1]])
+    failures = pick_failures(rank_all(split, work, blind))
+    behind = [ranking.best[0][1] - ranking.right[1] for ranking in failures]
+    assert len(failures) == 6 and behind == sorted(behind, reverse=True) and behind[0] > 0
+    assert all(data.startswith(b"RIFF") for data in draw_pictures(split, work, blind).values())
