@@ -1,0 +1,200 @@
+"""A step's draw as tensors: pixels, word pieces, users, and which candidates are right or do not count."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass, fields
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn.functional import avg_pool2d
+
+from calibration_data.samples import BOX_NAMES, Sample
+from encoder.model import Encoder
+from encoder.train.drawing import Draw
+from encoder.train.teacher import has_bfloat16
+from encoder.train.text_data import pad, token_ids
+from runtime.tokenizer import WordPieceTokenizer
+
+TEXT_CHUNK = 256
+"""Texts are encoded so many at once, in order of length: less is computed for padding. Every chunk costs a
+gradient as large as the table of word vectors, so there are few."""
+
+REMEMBERED = 200_000
+"""Texts whose word pieces are kept: many come again."""
+
+
+@dataclass(frozen=True)
+class Texts:
+    """Word pieces of N texts, cut into chunks of similar length, and the order that undoes the cutting.
+
+    Attributes:
+        chunks: pairs of input_ids and attention_mask, int32 [n, L].
+        order: int64 [N].
+    """
+
+    chunks: list[tuple[Tensor, Tensor]]
+    order: Tensor
+
+    def to(self, device: torch.device) -> Texts:
+        """Moves the tensors."""
+        return Texts([(ids.to(device), mask.to(device)) for ids, mask in self.chunks], self.order.to(device))
+
+    def encode(self, encoder: Encoder) -> Tensor:
+        """Returns text tokens, float32 [N, 256], in the texts' own order.
+
+        In training, where bfloat16 is fast, it is precise enough.
+        """
+        fast = encoder.training and self.order.device.type == "cpu" and has_bfloat16()
+        with torch.autocast("cpu", torch.bfloat16) if fast else nullcontext():
+            found = [encoder.encode_text(*chunk)[:, 0].float() for chunk in self.chunks]
+        return torch.cat(found)[self.order]
+
+
+@dataclass(frozen=True)
+class ContextBatch:
+    """B screens with A contexts, C candidates and B captions.
+
+    Attributes:
+        image: uint8 [B, H, W, 3].
+        boxes: float32 [B, 4, 5]: presence, then x, y, width and height as parts of the screen.
+        look: int64 [B, 4]: kind, view, keyboard, dark.
+        screen: int64 [A], the screen of each context.
+        texts: of the contexts, the candidates, the captions, and "": A + C + B + 1 of them.
+        user: float32 [A, U].
+        label: int64 [A], the right candidate.
+        ignored: bool [A, C], candidates that are neither right nor wrong.
+        same_view: bool [B, B], captions that may fit as well; the diagonal is False.
+    """
+
+    image: Tensor
+    boxes: Tensor
+    look: Tensor
+    screen: Tensor
+    texts: Texts
+    user: Tensor
+    label: Tensor
+    ignored: Tensor
+    same_view: Tensor
+
+    def encode_texts(self, encoder: Encoder) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Returns text tokens: [A, 256] of contexts, [C, 256], [B, 256], and [1, 256] of ""."""
+        counts = [*self.ignored.shape, len(self.image), 1]
+        return self.texts.encode(encoder).split(counts)
+
+    def to(self, device: torch.device) -> ContextBatch:
+        """Moves everything to a device."""
+        return ContextBatch(**{field.name: getattr(self, field.name).to(device) for field in fields(self)})
+
+
+class Collator:
+    """Turns draws into tensors.
+
+    Args:
+        samples: that the draws' rows mean.
+        pixels: uint8 [M, H, W, 3].
+        rows: int64 [N], the pixels of each sample.
+        tokenizer: of the encoder.
+    """
+
+    def __init__(
+        self, samples: Sequence[Sample], pixels: np.ndarray, rows: np.ndarray, tokenizer: WordPieceTokenizer
+    ):
+        self.pixels, self.pixel_rows, self.tokenizer = pixels, rows, tokenizer
+        self.boxes = torch.tensor([_boxes(sample) for sample in samples])
+        self.looks = {name: sorted({_look(sample)[name] for sample in samples}) for name in LOOKS}
+        self.look = torch.tensor(
+            [[self.looks[name].index(_look(sample)[name]) for name in LOOKS] for sample in samples]
+        )
+        self._known: dict[str, np.ndarray] = {}
+
+    def images(self, rows: np.ndarray) -> Tensor:
+        """Returns screens of samples, uint8 [len(rows), H, W, 3]."""
+        return torch.from_numpy(self.pixels[self.pixel_rows[rows]])
+
+    def texts(self, texts: Sequence[str]) -> Texts:
+        """Cuts texts into word pieces."""
+        ids = [self._ids(text) for text in texts]
+        places = sorted(range(len(ids)), key=lambda place: len(ids[place]))
+        cuts = [places[start : start + TEXT_CHUNK] for start in range(0, len(places), TEXT_CHUNK)]
+        order = np.empty(len(places), np.int64)
+        order[places] = np.arange(len(places))
+        return Texts([pad([ids[place] for place in cut]) for cut in cuts], torch.from_numpy(order))
+
+    def _ids(self, text: str) -> np.ndarray:
+        found = self._known.get(text)
+        if found is None:
+            if len(self._known) >= REMEMBERED:
+                self._known.clear()
+            found = self._known[text] = token_ids(self.tokenizer, text)
+        return found
+
+    def collate(self, draw: Draw) -> ContextBatch:
+        """Makes the tensors of one step."""
+        contexts = draw.contexts
+        typed = [context.text for context in contexts]
+        offered = [candidate.text for candidate in draw.candidates]
+        label = np.array([context.label for context in contexts])
+        views = self.look[draw.rows, LOOKS.index("view")]
+        same_view = (views[:, None] == views[None, :]).fill_diagonal_(False)
+        return ContextBatch(
+            image=self.images(draw.rows),
+            boxes=self.boxes[draw.rows],
+            look=self.look[draw.rows],
+            screen=torch.tensor([context.screen for context in contexts]),
+            texts=self.texts([*typed, *offered, *draw.captions, ""]),
+            user=torch.from_numpy(np.stack([context.user for context in contexts])),
+            label=torch.from_numpy(label),
+            ignored=torch.from_numpy(self._ignored(draw, label)),
+            same_view=same_view,
+        )
+
+    def _ignored(self, draw: Draw, label: np.ndarray) -> np.ndarray:
+        group = _numbered([candidate.group for candidate in draw.candidates])
+        cluster = np.array([candidate.cluster for candidate in draw.candidates])
+        text = _numbered([self._ids(candidate.text).tobytes() for candidate in draw.candidates])
+        elsewhere = (group[label][:, None] == group) & (cluster[label][:, None] != cluster)
+        twin = text[label][:, None] == text
+        ignored = elsewhere | twin
+        ignored[np.arange(len(label)), label] = False
+        return ignored
+
+
+LOOKS = ("kind", "view", "keyboard", "dark")
+"""What the auxiliary heads tell from the screen, in the order of `ContextBatch.look`."""
+
+
+def _look(sample: Sample) -> dict[str, str]:
+    values = {
+        "kind": sample.kind,
+        "view": sample.view,
+        "keyboard": sample.keyboard or "",
+        "dark": sample.dark,
+    }
+    return {name: str(value) for name, value in values.items()}
+
+
+def _boxes(sample: Sample) -> list[list[float]]:
+    rows = []
+    for name in BOX_NAMES:
+        box = sample.boxes.get(name)
+        if box is None:
+            rows.append([0.0] * 5)
+        else:
+            x, y, width, height = box
+            rows.append(
+                [1.0, x / sample.width, y / sample.height, width / sample.width, height / sample.height]
+            )
+    return rows
+
+
+def _numbered(values: Sequence) -> np.ndarray:
+    numbers: dict = {}
+    return np.array([numbers.setdefault(value, len(numbers)) for value in values])
+
+
+def half_resolution(image: Tensor) -> Tensor:
+    """Halves screens, [B, H, W, 3] of bytes or floats, to float32 [B, H / 2, W / 2, 3]."""
+    return avg_pool2d(image.permute(0, 3, 1, 2).float(), 2).permute(0, 2, 3, 1)

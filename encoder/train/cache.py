@@ -1,0 +1,121 @@
+"""Screenshots resized once, for all runs: an append-only file of pixels, found again by the image's hash."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+
+import runtime.preprocess
+from encoder.train import TrainError
+from runtime.preprocess import load_image
+
+BUILD = Path(os.environ.get("POCKET_CACHE") or Path(__file__).parents[2] / "build")
+CACHE = BUILD / "train" / "cache"
+_CHUNK = 64
+_THREADS = 2
+
+
+def resized_images(
+    images: Sequence[Path],
+    size: tuple[int, int],
+    *,
+    folder: Path = CACHE,
+    on_progress: Callable[[int, int], None] = lambda done, total: None,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Resizes what was not resized before, and maps all of it into memory.
+
+    An interrupted call loses at most the last few images; a folder that grew costs only its new images.
+
+    Args:
+        images: N image files.
+        size: height and width.
+        folder: of the caches; one pair of files for each size.
+        on_progress: called with images done and images to do.
+
+    Returns:
+        The pixels, uint8 [M, H, W, 3], mapped from disk, and the row of each image, int64 [N].
+
+    Raises:
+        TrainError: an image cannot be read.
+        OSError: the disk is full.
+    """
+    height, width = size
+    name = f"{height}x{width}-{_code_digest()}"
+    folder.mkdir(parents=True, exist_ok=True)
+    pixels, index = folder / f"{name}.u8", folder / f"{name}.index"
+    with ThreadPoolExecutor(_THREADS) as pool, _locked(folder / f"{name}.lock"):
+        digests = list(pool.map(_digest, images))
+        rows = _read_index(pixels, index, height * width * 3)
+        new = {digest: path for digest, path in zip(digests, images, strict=True) if digest not in rows}
+        for done in _append(list(new.items()), size, pixels, index, rows, pool):
+            on_progress(done, len(new))
+    stored = np.memmap(pixels, np.uint8, "r", shape=(len(rows), height, width, 3))
+    return stored, np.array([rows[digest] for digest in digests], np.int64)
+
+
+def _append(
+    new: list[tuple[str, Path]],
+    size: tuple[int, int],
+    pixels: Path,
+    index: Path,
+    rows: dict[str, int],
+    pool: ThreadPoolExecutor,
+) -> Iterator[int]:
+    """Writes pixels first and their names after: what has a name is whole."""
+    with open(pixels, "ab") as pixel_file, open(index, "a", encoding="ascii") as index_file:
+        for start in range(0, len(new), _CHUNK):
+            chunk = new[start : start + _CHUNK]
+            for array in pool.map(lambda item: _load(item[1], size), chunk):
+                pixel_file.write(array.tobytes())
+            pixel_file.flush()
+            index_file.write("".join(f"{digest}\n" for digest, _ in chunk))
+            index_file.flush()
+            for digest, _ in chunk:
+                rows[digest] = len(rows)
+            yield start + len(chunk)
+
+
+def _load(path: Path, size: tuple[int, int]) -> np.ndarray:
+    try:
+        return load_image(path, size)
+    except ValueError as error:
+        raise TrainError(str(error)) from error
+
+
+def _read_index(pixels: Path, index: Path, record: int) -> dict[str, int]:
+    """Rows by hash; cuts off what an interrupted run left half-written."""
+    pixels.touch()
+    index.touch()
+    lines = index.read_text(encoding="ascii", errors="replace").split("\n")[:-1]
+    whole = min(len(lines), pixels.stat().st_size // record)
+    with open(pixels, "r+b") as file:
+        file.truncate(whole * record)
+    with open(index, "r+b") as file:
+        file.truncate(sum(len(line) + 1 for line in lines[:whole]))
+    return {digest: row for row, digest in enumerate(lines[:whole])}
+
+
+def _digest(path: Path) -> str:
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError as error:
+        raise TrainError(f"{path}: cannot be read: {error.strerror}") from error
+
+
+def _code_digest() -> str:
+    """Pixels made by another preprocessing are other pixels."""
+    return hashlib.sha256(Path(runtime.preprocess.__file__).read_bytes()).hexdigest()[:12]
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    with open(path, "w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield

@@ -1,0 +1,179 @@
+"""What a step trains on: which samples, where their texts are cut, and which users write them."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from calibration_data.samples import Sample
+from calibration_data.styles import STYLES
+from calibration_data.typed_text import safe_cut
+from encoder.train.options import ContextOptions
+
+OWN_CUT_SHARE = 0.4
+"""Part of the typed contexts that keep the sample's own text; the others are cut anew."""
+EARLIEST_CUT = 0.6
+"""Of the sample's own text: a new cut is not shorter, or it would say too little."""
+OTHER_STYLE_SHARE = 0.5
+"""Part of the further contexts of a screen that a user of another style writes."""
+THINNED_SHARE, LEFT_OUT = 0.5, 0.12
+"""Part of the captions and actions that lose words, and of their words: wordings are few."""
+USER_NOISE = 0.02
+"""Deviation of the noise added to every number of a user vector."""
+
+
+@dataclass(frozen=True)
+class Context:
+    """One context of a screen: `screen` is its place in the batch, `label` the right candidate's."""
+
+    screen: int
+    text: str
+    user: np.ndarray
+    label: int
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A text to rank. Within a `cluster` all others are wrong; in other clusters of its `group`, none is."""
+
+    text: str
+    group: str
+    cluster: int
+
+
+@dataclass(frozen=True)
+class Draw:
+    """One step's samples, by row, with their contexts, candidates and captions (one a sample)."""
+
+    rows: np.ndarray
+    contexts: list[Context]
+    candidates: list[Candidate]
+    captions: list[str]
+
+
+class Drawer:
+    """Draws steps from samples; the same seed and step give the same draw.
+
+    Args:
+        samples: of the training split.
+        options: of the stage.
+        seed: of all draws.
+        user_embed_dim: length of a user vector.
+    """
+
+    def __init__(self, samples: Sequence[Sample], options: ContextOptions, seed: int, user_embed_dim: int):
+        self.samples, self.options, self.seed = samples, options, seed
+        self.users = np.array([sample.user or [0.0] * user_embed_dim for sample in samples], np.float32)
+        self.by_kind = _rows_by(samples, lambda sample: sample.kind)
+        self.by_author = _rows_by(samples, lambda sample: (sample.user_style, sample.language))
+        self.by_style = _rows_by(samples, lambda sample: sample.user_style)
+        self.by_look = _rows_by(samples, _look)
+        self.by_action = _rows_by(samples, lambda sample: "" if sample.text else sample.target_group)
+        self.reach = [_reach(sample) for sample in samples]
+
+    def draw(self, step: int) -> Draw:
+        """Draws one step."""
+        random = np.random.default_rng([self.seed, step])
+        rows = self._rows(random)
+        contexts: list[Context] = []
+        candidates: list[Candidate] = []
+        for place, row in enumerate(rows):
+            self._add(place, row, contexts, candidates, random)
+        looks = (self.by_look[_look(self.samples[row])] for row in rows)
+        captions = [_thinned(self.samples[random.choice(look)].caption, random) for look in looks]
+        return Draw(rows, contexts, candidates, captions)
+
+    def _rows(self, random: np.random.Generator) -> np.ndarray:
+        """Half of the batches hold one kind of app: its screens are each other's hardest negatives."""
+        pool = np.arange(len(self.samples))
+        if random.random() < self.options.one_kind_share:
+            pool = self.by_kind[self.samples[random.integers(len(self.samples))].kind]
+        return random.choice(pool, min(self.options.batch, len(pool)), replace=False)
+
+    def _add(
+        self,
+        place: int,
+        row: int,
+        contexts: list[Context],
+        candidates: list[Candidate],
+        random: np.random.Generator,
+    ) -> None:
+        sample, own = self.samples[row], len(candidates)
+        shown = sample.target if sample.text else _thinned(sample.target, random)
+        candidates.append(Candidate(shown, sample.target_group, own))
+        picked = random.permutation(len(sample.siblings))[: self.options.siblings]
+        candidates += [Candidate(sample.siblings[index], sample.target_group, own) for index in picked]
+        styles = sibling_styles(sample)
+        for turn in range(self.options.variants):
+            other = turn > 0 and random.random() < OTHER_STYLE_SHARE
+            style, target, label = sample.user_style, sample.target, own
+            if other and styles and len(picked):
+                offset = int(random.integers(len(picked)))
+                style, target = styles[picked[offset]], sample.siblings[picked[offset]]
+                label = own + 1 + offset
+            elif other and not sample.text:
+                again = self.samples[random.choice(self.by_action[sample.target_group])]
+                style, label = again.user_style, len(candidates)
+                candidates.append(Candidate(_thinned(again.target, random), sample.target_group, label))
+            user = self._user(style, sample.language, random)
+            contexts.append(Context(place, self._cut(row, target, random), user, label))
+
+    def _cut(self, row: int, target: str, random: np.random.Generator) -> str:
+        """A beginning of the target, no longer than what users of all styles would have typed alike."""
+        text = self.samples[row].text
+        if not text or random.random() < OWN_CUT_SHARE:
+            return text if target.startswith(text) else target[: len(text)]
+        shortest = max(2, round(EARLIEST_CUT * len(text)))
+        reach = min(self.reach[row], _shared(target, self.samples[row].target))
+        position = int(random.integers(shortest, max(reach, shortest) + 1))
+        return target[: safe_cut(target, position)].rstrip()
+
+    def _user(self, style: str, language: str, random: np.random.Generator) -> np.ndarray:
+        """Another user who writes this style and language, with a little noise."""
+        pool = self.by_author.get((style, language))
+        if pool is None:  # nobody writes this style in this language: the style alone
+            pool = self.by_style[style] if style in self.by_style else np.arange(len(self.users))
+        noise = random.normal(0.0, USER_NOISE, self.users.shape[1]).astype(np.float32)
+        return self.users[random.choice(pool)] + noise
+
+
+def sibling_styles(sample: Sample) -> list[str]:
+    """The styles of a sample's siblings, in their order; [] where the siblings do not tell."""
+    others = [style for style in STYLES if style != sample.user_style]
+    return others if len(sample.siblings) == len(others) else []
+
+
+def _rows_by(samples: Sequence[Sample], key) -> dict:
+    rows = defaultdict(list)
+    for row, sample in enumerate(samples):
+        rows[key(sample)].append(row)
+    return {name: np.array(found) for name, found in rows.items()}
+
+
+def _look(sample: Sample) -> tuple:
+    """Samples that look the same to a caption: any of their captions fits all of them."""
+    return sample.view, sample.keyboard, sample.dark, bool(sample.text)
+
+
+def _reach(sample: Sample) -> int:
+    """How far the target can be typed before its style shows."""
+    shared = (_shared(sample.target, sibling) for sibling in sample.siblings)
+    return max(len(sample.text), max(shared, default=len(sample.text)))
+
+
+def _shared(one: str, other: str) -> int:
+    """Length of the beginning that two texts share."""
+    pairs = enumerate(zip(one, other, strict=False))
+    return next((place for place, (a, b) in pairs if a != b), min(len(one), len(other)))
+
+
+def _thinned(text: str, random: np.random.Generator) -> str:
+    """Leaves out a word here and there."""
+    if random.random() >= THINNED_SHARE:
+        return text
+    words = text.split(" ")
+    kept = [word for word, drawn in zip(words, random.random(len(words)), strict=True) if drawn >= LEFT_OUT]
+    return " ".join(kept or words)

@@ -1,0 +1,228 @@
+"""The training loop: any stage, on a CPU or a GPU, stopped and resumed at any step."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import time
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+
+from encoder.model import Encoder
+from encoder.train import TrainingDivergedError
+from encoder.train.checkpoint import load_checkpoint, load_part, part, save_checkpoint
+from encoder.train.monitor import Monitor
+from encoder.train.optimizer import Average, make_optimizer, optimizer_tensors, restore_optimizer, set_rates
+from encoder.train.options import StageOptions
+
+
+class Stage(Protocol):
+    """What the loop needs of a stage. Everything random follows from the seed and the step alone."""
+
+    name: str
+    heads: nn.Module
+    options: StageOptions
+    device: torch.device
+
+    def trained(self, encoder: Encoder) -> dict[str, nn.Parameter]: ...  # noqa: D102
+    def prepare(self, step: int) -> Any: ...  # noqa: D102
+    def loss(self, encoder: Encoder, batch: Any, step: int, progress: float) -> dict[str, Tensor]: ...  # noqa: D102
+    def validate(self, encoder: Encoder, progress: float) -> dict[str, float]: ...  # noqa: D102
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How often the loop saves and validates, in minutes; it decides nothing that is learned."""
+
+    save: float = 5.0
+    validate: float = 4.0
+
+
+class Stopped(Exception):  # noqa: N818
+    """The user asked to stop; the state is saved."""
+
+
+class Loop:
+    """One stage of a run.
+
+    Args:
+        stage: data and objective.
+        encoder: trained in place.
+        settings: what decides the result; it is kept with every checkpoint.
+        folder: of the stage.
+        monitor: shows and records.
+        pace: how often to save and validate.
+    """
+
+    def __init__(
+        self,
+        stage: Stage,
+        encoder: Encoder,
+        settings: Mapping[str, Any],
+        folder: Path,
+        monitor: Monitor,
+        pace: Pace,
+    ):
+        self.stage, self.encoder, self.settings = stage, encoder, dict(settings)
+        self.folder, self.monitor, self.pace = folder, monitor, pace
+        encoder.to(stage.device)
+        # Convolutions are faster where channels lie together; the images come that way as well.
+        encoder.backbone.to(memory_format=torch.channels_last)
+        stage.heads.to(stage.device)
+        _no_dropout(encoder)
+        trained = stage.trained(encoder)
+        self.optimizer = make_optimizer(trained, stage.heads, stage.options)
+        self.names = {parameter: name for name, parameter in trained.items()}
+        self.names |= {value: name for name, value in stage.heads.named_parameters(prefix="heads")}
+        self.average = Average(encoder, stage.options.ema)
+        self.step, self.seconds, self.measured = 0, 0.0, {}
+        self.stop_asked = False
+
+    @property
+    def progress(self) -> float:
+        """Of the stage, 0 to 1: by steps, or by the clock where the stage is limited by time."""
+        options = self.stage.options
+        if options.steps:
+            return min(self.step / options.steps, 1.0)
+        return min(self.seconds / (options.minutes * 60), 1.0)
+
+    def resume(self) -> bool:
+        """Takes up the newest checkpoint; returns whether there was one.
+
+        Raises:
+            TrainError: it is of another model, or damaged.
+        """
+        found = load_checkpoint(self.folder)
+        if found is None:
+            return False
+        tensors, facts = found
+        load_part(self.encoder, tensors, "model", self.folder)
+        load_part(self.average.encoder, tensors, "ema", self.folder)
+        load_part(self.stage.heads, tensors, "heads", self.folder)
+        restore_optimizer(self.optimizer, self.names, part(tensors, "optimizer"))
+        self.step, self.seconds, self.measured = facts["step"], facts["seconds"], facts["measured"]
+        self.monitor.rewind(self.step)
+        return True
+
+    def save(self) -> None:
+        """Saves everything that the next step depends on.
+
+        Raises:
+            TrainError: the disk is full; the last good checkpoint is kept.
+        """
+        parts = {
+            "model": self.encoder.state_dict(),
+            "ema": self.average.encoder.state_dict(),
+            "heads": self.stage.heads.state_dict(),
+            "optimizer": optimizer_tensors(self.optimizer, self.names),
+        }
+        tensors = {f"{name}.{key}": value for name, found in parts.items() for key, value in found.items()}
+        facts = {
+            "step": self.step, "seconds": self.seconds, "measured": self.measured, "settings": self.settings,
+            "done": self.progress >= 1,
+        }  # fmt: skip
+        save_checkpoint(self.folder, tensors, facts)
+
+    def run(self, stop_after: int = 0) -> dict[str, float]:
+        """Trains to the end of the stage; returns the last validation's figures.
+
+        Args:
+            stop_after: stop after so many steps; 0 for never.
+
+        Raises:
+            TrainingDivergedError: the loss is no number; the last good checkpoint is kept.
+            TrainError: the disk is full.
+            Stopped: `stop_asked` was set, or `stop_after` is reached; the state is saved.
+        """
+        saved = validated = self.seconds
+        with ThreadPoolExecutor(1) as pool, _repeatable(self.stage.device):
+            coming = pool.submit(self.stage.prepare, self.step)
+            while self.progress < 1:
+                begun = time.perf_counter()
+                batch, coming = coming.result(), pool.submit(self.stage.prepare, self.step + 1)
+                self._train(batch)
+                self.seconds += time.perf_counter() - begun
+                if self.stop_asked or self.step == stop_after:
+                    self.save()
+                    raise Stopped
+                if self.seconds - validated > self.pace.validate * 60 and self.progress < 1:
+                    self._validate()
+                    validated = self.seconds
+                if self.seconds - saved > self.pace.save * 60:
+                    self._timed(self.save)
+                    saved = self.seconds
+            coming.cancel()
+        self._validate()
+        self.save()
+        return self.measured
+
+    def _train(self, batch: Any) -> None:
+        progress = self.progress
+        self.encoder.train()
+        self.stage.heads.train()
+        part_of_rate = set_rates(self.optimizer, progress, self.stage.options.warmup)
+        with _mixed_precision(self.stage.device):
+            parts = self.stage.loss(self.encoder, batch, self.step, progress)
+        total = torch.stack(list(parts.values())).sum()
+        values = dict(zip(parts, torch.stack(list(parts.values())).tolist(), strict=True))
+        if not all(map(math.isfinite, values.values())):
+            wrong = ", ".join(
+                f"{name} is {value}" for name, value in values.items() if not math.isfinite(value)
+            )
+            raise TrainingDivergedError(
+                f"the loss is no number at step {self.step} of stage {self.stage.name} ({wrong}); the last "
+                f"good checkpoint is kept in {self.folder}: try a lower --rate"
+            )
+        self.optimizer.zero_grad(set_to_none=True)
+        total.backward()
+        parameters = [value for group in self.optimizer.param_groups for value in group["params"]]
+        norm = nn.utils.clip_grad_norm_(parameters, self.stage.options.clip)
+        self.optimizer.step()
+        self.average.update(self.encoder, self.step)
+        self.step += 1
+        self.monitor.step(self.step, progress, values, rate=part_of_rate, norm=norm)
+
+    def _validate(self) -> None:
+        self._timed(self._measure)
+        self.monitor.validation(self.step, self.measured)
+
+    def _measure(self) -> None:
+        self.measured = self.stage.validate(self.average.encoder, self.progress)
+
+    def _timed(self, action) -> None:
+        begun = time.perf_counter()
+        action()
+        self.seconds += time.perf_counter() - begun
+
+
+@contextlib.contextmanager
+def _repeatable(device: torch.device) -> Iterator[None]:
+    """On a CPU the same steps give the same bits; threads otherwise add in the order in which they end."""
+    before = torch.are_deterministic_algorithms_enabled(), torch.utils.deterministic.fill_uninitialized_memory
+    torch.use_deterministic_algorithms(device.type == "cpu")
+    torch.utils.deterministic.fill_uninitialized_memory = False
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(before[0])
+        torch.utils.deterministic.fill_uninitialized_memory = before[1]
+
+
+def _no_dropout(encoder: nn.Module) -> None:
+    """These encoders are small and see each text once or twice: dropout would only slow them down."""
+    for module in encoder.modules():
+        if isinstance(module, nn.Dropout):
+            module.p = 0.0
+
+
+def _mixed_precision(device: torch.device):
+    """bfloat16 where a GPU has it; CPUs are faster in float32."""
+    if device.type == "cuda" and torch.cuda.is_bf16_supported():
+        return torch.autocast("cuda", torch.bfloat16)
+    return contextlib.nullcontext()

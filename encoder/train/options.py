@@ -1,0 +1,121 @@
+"""Everything that decides what a training run learns, in one place; it is stored with every checkpoint."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from encoder.train import TrainError
+
+STAGES = ("text", "context")
+
+
+@dataclass(frozen=True, kw_only=True)
+class StageOptions:
+    """One stage: how long, how many at once, how fast.
+
+    Attributes:
+        steps: optimizer steps; 0 where `minutes` limits the stage.
+        minutes: of training time, validation and saving included; 0 where `steps` does. The learning rate
+            then follows the clock, so only a run limited by steps can be repeated to the bit.
+        batch: samples a step.
+        rate: learning rate of new parts.
+        backbone_rate: of the backbone.
+        text_rate: of the text tower.
+        weight_decay: of weight matrices; norms, biases and word vectors have none.
+        warmup: share of the stage in which the rates rise.
+        clip: largest norm of the whole gradient.
+        ema: decay of the averaged weights, which are what is kept.
+    """
+
+    steps: int = 0
+    minutes: float = 0.0
+    batch: int = 96
+    rate: float = 1e-3
+    backbone_rate: float = 3e-3
+    text_rate: float = 2e-4
+    weight_decay: float = 0.05
+    warmup: float = 0.05
+    clip: float = 1.0
+    ema: float = 0.998
+
+
+@dataclass(frozen=True, kw_only=True)
+class ContextOptions(StageOptions):
+    """The contrastive stage.
+
+    Attributes:
+        variants: contexts a screen: its own text, cut anew, and users of other styles.
+        siblings: wrong targets a sample that only the user vector tells apart.
+        low_resolution_share: first part of the stage, at half the height and width.
+        drop: chance of each context to lose its screen, its text or its user.
+        text_batch: texts a step on which the text tower goes on learning from its teacher; 0 for none.
+        caption_weight, box_weight, look_weight, text_weight, teacher_weight: of the parts of the loss.
+        one_kind_share: share of the batches that draw from one kind of app.
+    """
+
+    variants: int = 3
+    siblings: int = 2
+    low_resolution_share: float = 0.4
+    drop: float = 0.12
+    text_batch: int = 64
+    caption_weight: float = 1.0
+    box_weight: float = 0.5
+    look_weight: float = 0.5
+    text_weight: float = 1.0
+    teacher_weight: float = 1.0
+    one_kind_share: float = 0.5
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """A run.
+
+    Attributes:
+        preset: which encoder.
+        seed: of initial weights and of everything drawn.
+        text: first stage: the text tower learns from a sentence encoder.
+        context: second stage: screens, texts and users are brought together.
+        text_teacher: sentence encoder by name, or "" to train without one.
+        teacher: preset or safetensors file of a whole encoder to imitate, or "".
+        init: safetensors file to start from, or "".
+        data: dataset folder.
+    """
+
+    preset: str = "balanced"
+    seed: int = 0
+    text: StageOptions = StageOptions(batch=256, text_rate=2e-3, weight_decay=0.01)
+    context: ContextOptions = ContextOptions()
+    text_teacher: str = "minilm-l6"
+    teacher: str = ""
+    init: str = ""
+    data: str = "build/screens"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Returns a dict that JSON can hold."""
+        return dataclasses.asdict(self)
+
+    def of_stage(self, stage: str) -> dict[str, Any]:
+        """Returns what decides one stage's result, flat: `preset`, `batch` and so on."""
+        common = {name: value for name, value in self.to_dict().items() if name not in STAGES}
+        if stage == "text":
+            common = {name: value for name, value in common.items() if name != "teacher"}
+        return {**common, **dataclasses.asdict(getattr(self, stage))}
+
+
+def refuse_differences(saved: Mapping[str, Any], asked: Mapping[str, Any], where: Path) -> None:
+    """Compares the settings of a checkpoint with those of this run.
+
+    Raises:
+        TrainError: they differ; the message names each setting with both values.
+    """
+    names = sorted(saved.keys() | asked.keys())
+    different = [name for name in names if saved.get(name) != asked.get(name)]
+    if different:
+        pairs = "; ".join(f"{name} was {saved.get(name)!r}, now {asked.get(name)!r}" for name in different)
+        raise TrainError(
+            f"{where}: was made with other settings: {pairs}; repeat them, or choose another --out"
+        )

@@ -1,0 +1,75 @@
+"""A trained encoder becomes the preset's committed checkpoint, with a card that says how it was made."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from encoder.config import CHECKPOINTS
+from encoder.train import TrainError
+from encoder.train.checkpoint import write_file
+
+FIGURES = {
+    "r1": "right target first among 200, of which up to 3 differ in style alone",
+    "r1_no_screen": "the same without the screen",
+    "r1_no_text": "the same without the text typed so far",
+    "r1_no_user": "the same without the user vector",
+    "kind": "kind of app by the nearest caption of another screen",
+    "spread": "mean cosine of all pairs of embeddings",
+    "spearman": "rank correlation of the text tower's similarities with its teacher's",
+    "prefix_r1": "beginning of a text finds the whole text among 200",
+}
+
+
+def publish(run: Path, preset: str, arguments: Sequence[str], folder: Path = CHECKPOINTS) -> Path:
+    """Copies a run's encoder to `folder`/PRESET.safetensors and writes PRESET.md beside it.
+
+    Args:
+        run: folder of a finished run.
+        preset: that it trained.
+        arguments: of the command line.
+        folder: of the committed checkpoints.
+
+    Returns:
+        The checkpoint's path.
+
+    Raises:
+        TrainError: the run is not finished, or the disk is full.
+    """
+    try:
+        summary = json.loads((run / "summary.json").read_text())
+        weights = (run / "encoder.safetensors").read_bytes()
+    except (OSError, ValueError):
+        raise TrainError(f"{run}: no finished run there; train it to the end first") from None
+    path = folder / f"{preset}.safetensors"
+    write_file(path, weights)
+    write_file(folder / f"{preset}.md", card(preset, summary, arguments).encode())
+    return path
+
+
+def card(preset: str, summary: Mapping[str, Any], arguments: Sequence[str]) -> str:
+    """Returns the card of a checkpoint, Markdown."""
+    settings, screens = summary["settings"], summary["screens"]
+    rows = "\n".join(
+        f"| {FIGURES.get(name, name)} | {value:.3f} |" for name, value in summary["measured"].items()
+    )
+    return f"""# {preset}: trained checkpoint
+
+Weights of preset `{preset}`, averaged over training, in half precision. Licence: Apache-2.0, as the project.
+
+- Data: {screens["train"]:,} rendered screens of split train (`calibration_data`, invented content); texts of
+  the corpora that `calibration_data/corpora` names; text teacher: {settings["text_teacher"] or "none"}.
+- Seed: {settings["seed"]}. Started from: {settings["init"] or "random weights"}.
+- Command: `python -m encoder.train {shlex.join(arguments)}`
+- Time: {summary["minutes"]:.0f} minutes for {summary["steps"]:,} steps of {summary["batch"]} screens, on
+  {summary["device"]}.
+
+Figures on split validation ({screens["validation"]:,} screens, not trained on):
+
+| figure | value |
+|---|---|
+{rows}
+"""

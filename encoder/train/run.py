@@ -1,0 +1,206 @@
+"""A whole run: its stages in order, in one folder, and the encoder that comes out."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from calibration_data.samples import SAMPLES, Sample, read_samples
+from encoder.config import EncoderConfig, preset
+from encoder.model import Encoder, build
+from encoder.train import TrainError
+from encoder.train.cache import CACHE
+from encoder.train.checkpoint import checkpoint_facts, save_tensors, write_file
+from encoder.train.context_stage import ContextStage
+from encoder.train.distill import Imitation
+from encoder.train.loop import Loop, Pace, Stage
+from encoder.train.monitor import Monitor
+from encoder.train.options import STAGES, Options, refuse_differences
+from encoder.train.text_only import TextStage
+from encoder.train.text_stage import TextDistillation
+from encoder.weights import load_state
+
+ENCODER, SUMMARY = "encoder.safetensors", "summary.json"
+
+
+class Run:
+    """Trains the stages that are asked for; each goes on from the one before.
+
+    Args:
+        options: what decides the result.
+        out: folder of the run.
+        console: where to show.
+        resume: go on where an earlier run in the same folder stopped.
+        pace: how often to save and validate.
+        cache: folder of resized screens.
+        tensorboard: also write TensorBoard's files.
+        stop_after: stop after so many steps of a stage, as a user might; 0 for never.
+
+    Raises:
+        TrainError: the folder holds another run, or the data or the weights to start from cannot be used.
+    """
+
+    def __init__(
+        self,
+        options: Options,
+        out: Path,
+        console: Console,
+        *,
+        resume: bool = False,
+        pace: Pace | None = None,
+        cache: Path = CACHE,
+        tensorboard: bool = False,
+        stop_after: int = 0,
+    ):
+        self.options, self.out, self.console, self.pace = options, out, console, pace or Pace()
+        self.resume, self.cache, self.tensorboard, self.stop_after = resume, cache, tensorboard, stop_after
+        self.config: EncoderConfig = preset(options.preset)
+        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self.loop: Loop | None = None
+        self._samples: dict[str, list[Sample]] | None = None
+
+    def train(self, stages: tuple[str, ...] = STAGES) -> dict[str, Any]:
+        """Trains what is not trained yet; returns the summary of the last stage."""
+        if "context" in stages:
+            self._read()  # bad data is told before any work
+        done = [stage for stage in stages if self._is_done(stage)]
+        for stage in stages:
+            if stage not in done:
+                self._train(stage, self._start(stage))
+        return json.loads((self.out / stages[-1] / SUMMARY).read_text())
+
+    def _is_done(self, stage: str) -> bool:
+        """Whether an earlier run has finished a stage; refuses one that cannot be gone on with."""
+        folder = self.out / stage
+        facts = checkpoint_facts(folder)
+        if facts is None:
+            return False
+        if not self.resume:
+            raise TrainError(f"{folder}: holds a run already: add --resume, or choose another --out")
+        refuse_differences(facts["settings"], self._settings(stage), folder)
+        return facts["done"] and (folder / SUMMARY).is_file()
+
+    def stop(self) -> None:
+        """Asks the loop to save and stop after the step that is being made."""
+        if self.loop is None:
+            raise KeyboardInterrupt
+        self.loop.stop_asked = True
+
+    def _start(self, stage: str) -> Encoder:
+        """The encoder that a stage begins with: the earlier stage's, the given file's, or a new one."""
+        encoder = build(self.config, seed=self.options.seed)
+        earlier = self.out / "text" / ENCODER
+        if stage == "context" and earlier.is_file():
+            load_state(encoder, earlier)
+        elif self.options.init:
+            load_state(encoder, Path(self.options.init))
+        return encoder
+
+    def _train(self, name: str, encoder: Encoder) -> None:
+        folder, settings = self.out / name, self._settings(name)
+        stage = self._stage(name)
+        batch = stage.options.batch
+        with Monitor(name, folder, batch, self.console, tensorboard=self.tensorboard) as monitor:
+            self.loop = loop = Loop(stage, encoder, settings, folder, monitor, self.pace)
+            going_on = self.resume and loop.resume()
+            if not going_on and name == "text" and not self.options.init:
+                stage.distillation.initialize(encoder)
+                loop.average.encoder.load_state_dict(encoder.state_dict())
+            measured = loop.run(self.stop_after) if loop.progress < 1 else loop.measured
+        summary = {
+            "stage": name, "steps": loop.step, "minutes": round(loop.seconds / 60, 2), "batch": batch,
+            "device": _describe(self.device), "measured": measured, "settings": settings,
+        }  # fmt: skip
+        if name == "context":
+            summary["screens"] = {split: len(found) for split, found in self._read().items()}
+        self._finish(folder, loop.average.encoder, summary)
+        if name == "context":
+            self._finish(self.out, loop.average.encoder, summary)
+
+    def _finish(self, folder: Path, encoder: Encoder, summary: dict[str, Any]) -> None:
+        state = {
+            key: value.half() if value.is_floating_point() else value
+            for key, value in encoder.state_dict().items()
+        }
+        save_tensors(folder / ENCODER, state, {})
+        write_file(folder / SUMMARY, (json.dumps(summary, indent=1) + "\n").encode())
+
+    def _stage(self, name: str) -> Stage:
+        options = self.options
+        if name == "text":
+            return TextStage(self._distillation(options.text.batch, []), options.text, self.device)
+        context, text = options.context, None
+        if context.text_batch and options.text_teacher:
+            extra = {text for sample in self._read()["train"] for text in (sample.target, sample.caption)}
+            text = self._distillation(context.text_batch, sorted(extra))
+        imitation = Imitation(options.teacher, self.config, self.device) if options.teacher else None
+        with _image_progress(self.console) as on_progress:
+            return ContextStage(
+                self.config, context, self._read(), seed=options.seed, device=self.device, text=text,
+                imitation=imitation, cache=self.cache, on_progress=on_progress,
+            )  # fmt: skip
+
+    def _settings(self, stage: str) -> dict[str, Any]:
+        """All that decides a stage's result: options, encoder, data and first weights."""
+        config = {f"config.{key}": value for key, value in self.config.to_dict().items()}
+        settings = {**self.options.of_stage(stage), **config}
+        files = {"init": Path(self.options.init)} if self.options.init else {}
+        if stage == "context":
+            files["data"] = Path(self.options.data) / SAMPLES
+            earlier = self.out / "text" / ENCODER
+            files |= {"text stage": earlier} if earlier.is_file() else {}
+        return settings | {f"{name} sha256": _file_digest(path) for name, path in files.items()}
+
+    def _distillation(self, batch: int, extra: list[str]) -> TextDistillation:
+        return TextDistillation(
+            seed=self.options.seed, batch=batch, device=self.device,
+            teacher=self.options.text_teacher, extra=extra, max_length=self.config.text_max_length,
+            on_progress=lambda line: self.console.print(line, soft_wrap=True),
+        )  # fmt: skip
+
+    def _read(self) -> dict[str, list[Sample]]:
+        if self._samples is None:
+            found = read_samples(
+                Path(self.options.data),
+                splits=("train", "validation"),
+                user_embed_dim=self.config.user_embed_dim,
+            )
+            self._samples = {
+                split: [sample for sample in found if sample.split == split]
+                for split in ("train", "validation")
+            }
+            for split, samples in self._samples.items():
+                if len(samples) < 2:
+                    raise TrainError(
+                        f"{self.options.data}: {len(samples)} samples of split {split}; 2 are needed"
+                    )
+        return self._samples
+
+
+@contextmanager
+def _image_progress(console: Console) -> Iterator:
+    columns = (TextColumn("resizing screens"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+        task = progress.add_task("resize", total=None)
+        yield lambda done, total: progress.update(task, completed=done, total=total)
+
+
+def _file_digest(path: Path) -> str:
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()[:16]
+    except OSError as error:
+        raise TrainError(f"{path}: cannot be read: {error.strerror}") from error
+
+
+def _describe(device: torch.device) -> str:
+    return (
+        torch.cuda.get_device_name() if device.type == "cuda" else f"CPU, {torch.get_num_threads()} threads"
+    )

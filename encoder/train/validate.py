@@ -1,0 +1,106 @@
+"""How good an encoder is on held-out screens, quickly: ranking, captions and spread."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn.functional import normalize
+
+from calibration_data.samples import Sample
+from encoder.model import Encoder
+from encoder.train.batches import Collator, half_resolution
+
+SAMPLES, CANDIDATES, SIBLINGS = 400, 200, 3
+SCREENS_AT_ONCE = 64
+GREY = 128
+
+
+class Validation:
+    """The held-out samples and their candidates, chosen once.
+
+    Args:
+        samples: all samples that the collator knows.
+        rows: the held-out ones.
+        collator: makes the tensors.
+        seed: of the choice.
+    """
+
+    def __init__(self, samples: Sequence[Sample], rows: np.ndarray, collator: Collator, seed: int = 0):
+        random = np.random.default_rng(seed)
+        self.rows = np.sort(random.permutation(rows)[:SAMPLES])
+        self.samples = [samples[row] for row in self.rows]
+        self.collator = collator
+        pool = sorted({(samples[row].target, samples[row].target_group) for row in rows})
+        chosen = [_candidates(sample, pool, random) for sample in self.samples]
+        least = min(map(len, chosen))
+        self.targets = sorted({text for texts in chosen for text in texts[:least]})
+        place = {text: index for index, text in enumerate(self.targets)}
+        self.candidates = torch.tensor([[place[text] for text in texts[:least]] for texts in chosen])
+        self.captions = [sample.caption for sample in self.samples]
+        users = [sample.user or [0.0] * len(self.samples[0].user or ()) for sample in self.samples]
+        self.user = torch.tensor(np.array(users, np.float32))
+
+    @torch.no_grad()
+    def measure(self, encoder: Encoder, device: torch.device, *, low: bool) -> dict[str, float]:
+        """Measures an encoder in evaluation mode.
+
+        Args:
+            encoder: its regions fit the resolution.
+            device: of the encoder.
+            low: at half the height and width.
+
+        Returns:
+            `r1`: how often the right one of (up to) 200 targets comes first; `r1_no_screen`, `r1_no_text`,
+            `r1_no_user`: the same with a part missing; `kind`: how often another screen's nearest caption is
+            of the right kind of app; `spread`: mean cosine of all pairs of embeddings.
+        """
+        screens, grey = self._screens(encoder, device, low)
+        text = self._encode(encoder, [sample.text for sample in self.samples], device)
+        empty = self._encode(encoder, [""], device).expand_as(text)
+        user = self.user.to(device)
+        targets = normalize(self._encode(encoder, self.targets, device), dim=1)
+        captions = normalize(self._encode(encoder, self.captions, device), dim=1)
+        embedding = encoder.fuse(screens, text[:, None], user)
+        given = {
+            "r1": embedding,
+            "r1_no_screen": encoder.fuse(grey.expand_as(screens), text[:, None], user),
+            "r1_no_text": encoder.fuse(screens, empty[:, None], user),
+            "r1_no_user": encoder.fuse(screens, text[:, None], torch.zeros_like(user)),
+        }
+        found = {name: self._first(rows @ targets.T) for name, rows in given.items()}
+        return found | {"kind": self._kind(embedding @ captions.T), "spread": _spread(embedding)}
+
+    def _screens(self, encoder: Encoder, device: torch.device, low: bool) -> tuple[Tensor, Tensor]:
+        found = []
+        for start in range(0, len(self.rows), SCREENS_AT_ONCE):
+            image = self.collator.images(self.rows[start : start + SCREENS_AT_ONCE]).to(device)
+            found.append(encoder.encode_screen(half_resolution(image) if low else image))
+        grey = torch.full_like(image[:1], GREY)
+        return torch.cat(found), encoder.encode_screen(half_resolution(grey) if low else grey)
+
+    def _encode(self, encoder: Encoder, texts: Sequence[str], device: torch.device) -> Tensor:
+        return self.collator.texts(texts).to(device).encode(encoder)
+
+    def _first(self, scores: Tensor) -> float:
+        found = scores.gather(1, self.candidates.to(scores.device))
+        return float((found[:, :1] > found[:, 1:]).all(dim=1).float().mean())
+
+    def _kind(self, scores: Tensor) -> float:
+        nearest = scores.fill_diagonal_(-torch.inf).argmax(dim=1).tolist()
+        kinds = [sample.kind for sample in self.samples]
+        return float(np.mean([kinds[place] == kind for place, kind in zip(nearest, kinds, strict=True)]))
+
+
+def _candidates(sample: Sample, pool: list[tuple[str, str]], random: np.random.Generator) -> list[str]:
+    """The right target, some siblings, and targets of other groups; the right one first, none twice."""
+    siblings = [sample.siblings[i] for i in random.permutation(len(sample.siblings))][:SIBLINGS]
+    others = [pool[i][0] for i in random.permutation(len(pool)) if pool[i][1] != sample.target_group]
+    return list(dict.fromkeys([sample.target, *siblings, *others]))[:CANDIDATES]
+
+
+def _spread(embedding: Tensor) -> float:
+    count = len(embedding)
+    return float((embedding.sum(dim=0).square().sum() - count) / (count * (count - 1)))
