@@ -23,6 +23,7 @@ from calibration_data.plan import SPLITS, plan_screens
 from calibration_data.render import render
 from calibration_data.test_split import FOLDER as TEST_SPLIT
 from calibration_data.test_split import make_test_split
+from calibration_data.tools import prepare_tools
 
 DATASET = ROOT.parent / "build" / "screens"
 # Screens of each split of the training set.
@@ -150,6 +151,7 @@ def _bar(console: Console) -> Progress:
 def _dataset(args: argparse.Namespace, console: Console) -> None:
     counts = {split: getattr(args, split) for split in DATASET_SPLITS}
     total = sum(counts.values())
+    prepare_tools()  # what is missing is said before the planning, which takes a minute
     with _bar(console) as progress:
         planning = progress.add_task("planning", total=total)
         specs = dataset_specs(counts, args.seed, advance=lambda: progress.update(planning, advance=1))

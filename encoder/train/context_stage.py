@@ -63,7 +63,7 @@ class ContextStage:
         both = [*samples["train"], *samples["validation"]]
         images = [sample.image for sample in both]
         pixels, rows = resized_images(images, config.image_size, folder=cache, on_progress=on_progress)
-        self.config, self.options, self.seed, self.device = config, options, seed, device
+        self.options, self.seed, self.device = options, seed, device
         tokenizer = WordPieceTokenizer(VOCABULARY, config.text_max_length)
         self.collator = Collator(both, pixels, rows, tokenizer)
         self.drawer = Drawer(samples["train"], options, seed, config.user_embed_dim)
@@ -94,24 +94,25 @@ class ContextStage:
         random = torch.Generator().manual_seed(self.seed * 1_000_003 + step)
         batch = batch.to(self.device)
         low = self._is_low(progress)
-        set_resolution(encoder, self.config, low=low)
+        set_resolution(encoder, low=low)
         image = half_resolution(batch.image) if low else batch.image
         image, boxes, inverted = augment(image, batch.boxes, random)
         tokens = encoder.encode_screen(torch.cat([image, torch.full_like(image[:1], GREY)])).float()
         screens = tokens[:-1]
         typed, candidate, caption, empty = batch.encode_texts(encoder)
         embedding = self._contexts(encoder, batch, tokens, typed, empty, random)
-        parts = self._contrasts(batch, embedding, normalize(candidate, dim=1), normalize(caption, dim=1))
-        look = batch.look.clone()
-        look[:, LOOKS.index("dark")] = _turned(look[:, LOOKS.index("dark")], inverted, self._themes())
-        parts["boxes"] = self.options.box_weight * self.heads.box_loss(screens[:, 1:], boxes)
-        parts["looks"] = self.options.look_weight * self.heads.look_loss(screens[:, 0], look)
-        if self.text is not None:
-            for name, value in self.text.loss(encoder, self.heads, step).items():
-                parts[name] = self.options.text_weight * value
-        if self.imitation is not None:
-            found = self.imitation.loss(batch, image, low, screens, typed, embedding)
-            parts |= {name: self.options.teacher_weight * value for name, value in found.items()}
+        # On a GPU the encoder computes in half precision; losses and what only training has do not.
+        with torch.autocast(self.device.type, enabled=False):
+            parts = self._contrasts(batch, embedding, normalize(candidate, dim=1), normalize(caption, dim=1))
+            looks = _turned(batch.look, inverted, len(self.collator.looks["dark"]))
+            parts["boxes"] = self.options.box_weight * self.heads.box_loss(screens[:, 1:], boxes)
+            parts["looks"] = self.options.look_weight * self.heads.look_loss(screens[:, 0], looks)
+            if self.text is not None:
+                found = self.text.loss(encoder, self.heads, step)
+                parts |= {name: self.options.text_weight * value for name, value in found.items()}
+            if self.imitation is not None:
+                found = self.imitation.loss(batch, image, low, screens, typed, embedding)
+                parts |= {name: self.options.teacher_weight * value for name, value in found.items()}
         return parts
 
     def _contexts(
@@ -142,24 +143,21 @@ class ContextStage:
             "caption": self.options.caption_weight * found,
         }
 
-    def _themes(self) -> int:
-        return len(self.collator.looks["dark"])
-
     def _is_low(self, progress: float) -> bool:
         return progress < self.options.low_resolution_share
 
     def validate(self, encoder: Encoder, progress: float) -> dict[str, float]:
         """Measures on the validation split, at the resolution that is being trained."""
         low = self._is_low(progress)
-        set_resolution(encoder, self.config, low=low)
+        set_resolution(encoder, low=low)
         found = self.validation.measure(encoder, self.device, low=low)
-        set_resolution(encoder, self.config, low=False)
+        set_resolution(encoder, low=False)
         if self.text is not None:
             found |= self.text.validate(encoder)
         return found
 
 
-def set_resolution(encoder: Encoder, config: EncoderConfig, *, low: bool) -> None:
+def set_resolution(encoder: Encoder, *, low: bool) -> None:
     """Lets the encoder's regions fit screens of half the height and width, or of the whole.
 
     Raises:
@@ -175,6 +173,10 @@ def set_resolution(encoder: Encoder, config: EncoderConfig, *, low: bool) -> Non
         encoder.regions.pooling = pooling_matrix((height, width)).to(encoder.regions.pooling.device)
 
 
-def _turned(dark: Tensor, inverted: Tensor, themes: int) -> Tensor:
+def _turned(look: Tensor, inverted: Tensor, themes: int) -> Tensor:
     """A screen with inverted colours is light where it was dark."""
-    return torch.where(inverted, 1 - dark, dark) if themes == 2 else dark
+    if themes != 2:
+        return look
+    look, dark = look.clone(), LOOKS.index("dark")
+    look[:, dark] = torch.where(inverted, 1 - look[:, dark], look[:, dark])
+    return look

@@ -30,15 +30,16 @@ def one_line_error(result):
     return errors[0]
 
 
-def test_help_names_both_commands():
+def test_help_names_all_commands():
     result = run("--help")
     assert result.returncode == 0
-    assert "render" in result.stdout and "contact-sheet" in result.stdout
+    assert all(command in result.stdout for command in ("render", "dataset", "test-split", "contact-sheet"))
 
 
-def test_missing_chromium_is_one_line_with_the_command_that_installs_it(tmp_path):
+@pytest.mark.parametrize("command", ["render", "dataset"])
+def test_missing_chromium_is_one_line_with_the_command_that_installs_it(command, tmp_path):
     out = tmp_path / "out"
-    error = one_line_error(run("render", "--out", out, path=str(tmp_path)))
+    error = one_line_error(run(command, "--out", out, path=str(tmp_path)))
     assert "chromium is not installed" in error and "apt-get install chromium" in error
     assert not out.exists()
     assert list(tmp_path.iterdir()) == []
@@ -65,6 +66,13 @@ def test_a_screen_that_is_not_in_the_plan_is_refused(tmp_path):
 )
 def test_bad_options_exit_2_with_usage(option):
     result = run("render", *option)
+    assert result.returncode == 2
+    assert "usage:" in result.stderr
+
+
+@pytest.mark.parametrize("option", [("--train", "-1"), ("--unseen-kit", "some"), ("--parity", "3")])
+def test_bad_options_of_dataset_exit_2_with_usage(option):
+    result = run("dataset", *option)
     assert result.returncode == 2
     assert "usage:" in result.stderr
 
