@@ -146,9 +146,9 @@ class _Reader:
             raise SampleError(f"{where}: not valid JSON: {error}") from error
         if not isinstance(values, dict):
             raise SampleError(f"{where}: each line must hold one JSON object")
-        _check_keys(values, self._required, where)
-        if values["split"] not in self._valid:
+        if "split" in values and values["split"] not in self._valid:  # before what this kind of folder needs
             raise SampleError(f"{where}: split is {values['split']!r}; valid: {', '.join(self._valid)}")
+        _check_keys(values, self._required, where)
         if values["split"] not in self._splits:
             return None
         user, siblings = values.get("user"), values.get("siblings", [])

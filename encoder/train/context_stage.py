@@ -146,6 +146,10 @@ class ContextStage:
     def _is_low(self, progress: float) -> bool:
         return progress < self.options.low_resolution_share
 
+    def phase(self, progress: float) -> int:
+        """Returns 0 while screens are small and 1 after; the average of weights begins anew in between."""
+        return 0 if self._is_low(progress) else 1
+
     def validate(self, encoder: Encoder, progress: float) -> dict[str, float]:
         """Measures on the validation split, at the resolution that is being trained."""
         low = self._is_low(progress)

@@ -33,6 +33,7 @@ class Stage(Protocol):
     def trained(self, encoder: Encoder) -> dict[str, nn.Parameter]: ...  # noqa: D102
     def prepare(self, step: int) -> Any: ...  # noqa: D102
     def loss(self, encoder: Encoder, batch: Any, step: int, progress: float) -> dict[str, Tensor]: ...  # noqa: D102
+    def phase(self, progress: float) -> int: ...  # noqa: D102
     def validate(self, encoder: Encoder, progress: float) -> dict[str, float]: ...  # noqa: D102
 
 
@@ -82,6 +83,7 @@ class Loop:
         self.names |= {value: name for name, value in stage.heads.named_parameters(prefix="heads")}
         self.average = Average(encoder, stage.options.ema)
         self.step, self.seconds, self.measured = 0, 0.0, {}
+        self.phase = stage.phase(0.0)
         self.stop_asked = False
 
     @property
@@ -107,6 +109,7 @@ class Loop:
         load_part(self.stage.heads, tensors, "heads", self.folder)
         restore_optimizer(self.optimizer, self.names, part(tensors, "optimizer"))
         self.step, self.seconds, self.measured = facts["step"], facts["seconds"], facts["measured"]
+        self.phase, self.average.count = facts["phase"], facts["averaged"]
         self.monitor.rewind(self.step)
         return True
 
@@ -125,7 +128,7 @@ class Loop:
         tensors = {f"{name}.{key}": value for name, found in parts.items() for key, value in found.items()}
         facts = {
             "step": self.step, "seconds": self.seconds, "measured": self.measured, "settings": self.settings,
-            "done": self.progress >= 1,
+            "done": self.progress >= 1, "phase": self.phase, "averaged": self.average.count,
         }  # fmt: skip
         save_checkpoint(self.folder, tensors, facts)
 
@@ -164,6 +167,10 @@ class Loop:
 
     def _train(self, batch: Any) -> None:
         progress = self.progress
+        if self.phase != self.stage.phase(progress):
+            # What the encoder was for other inputs is no part of what it becomes for these.
+            self.average.restart(self.encoder)
+            self.phase = self.stage.phase(progress)
         self.encoder.train()
         self.stage.heads.train()
         part_of_rate = set_rates(self.optimizer, progress, self.stage.options.warmup)
@@ -184,7 +191,7 @@ class Loop:
         parameters = [value for group in self.optimizer.param_groups for value in group["params"]]
         norm = nn.utils.clip_grad_norm_(parameters, self.stage.options.clip)
         self.optimizer.step()
-        self.average.update(self.encoder, self.step)
+        self.average.update(self.encoder)
         self.step += 1
         self.monitor.step(self.step, progress, values, rate=part_of_rate, norm=norm)
 

@@ -63,16 +63,25 @@ class Average:
     Args:
         encoder: its weights are the first value.
         decay: how much of the old value a step keeps; less in the first steps.
+
+    Attributes:
+        count: steps that the average has taken in.
     """
 
     def __init__(self, encoder: nn.Module, decay: float):
         self.encoder = copy.deepcopy(encoder).eval().requires_grad_(False)
-        self.decay = decay
+        self.decay, self.count = decay, 0
+
+    def restart(self, encoder: nn.Module) -> None:
+        """Forgets what was averaged and begins with these weights."""
+        self.encoder.load_state_dict(encoder.state_dict())
+        self.count = 0
 
     @torch.no_grad()
-    def update(self, encoder: nn.Module, step: int) -> None:
+    def update(self, encoder: nn.Module) -> None:
         """Takes in the weights after a step."""
-        decay = min(self.decay, (1 + step) / (10 + step))
+        decay = min(self.decay, (1 + self.count) / (10 + self.count))
+        self.count += 1
         own, new = self.encoder.state_dict(), encoder.state_dict()
         floats = [name for name, value in own.items() if value.is_floating_point()]
         torch._foreach_lerp_([own[name] for name in floats], [new[name] for name in floats], 1 - decay)

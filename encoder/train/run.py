@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from calibration_data.samples import SAMPLES, Sample, read_samples
-from encoder.config import EncoderConfig, preset
+from encoder.config import PRESETS, EncoderConfig, preset
 from encoder.model import Encoder, build
 from encoder.train import TrainError
 from encoder.train.cache import CACHE
@@ -70,7 +70,10 @@ class Run:
     def train(self, stages: tuple[str, ...] = STAGES) -> dict[str, Any]:
         """Trains what is not trained yet; returns the summary of the last stage."""
         if "context" in stages:
-            self._read()  # bad data is told before any work
+            self._read()  # what is bad is told before any work
+        for name in (self.options.init, self.options.teacher):
+            if name and name not in PRESETS and not Path(name).is_file():
+                raise TrainError(f"{name}: no such weights file")
         done = [stage for stage in stages if self._is_done(stage)]
         for stage in stages:
             if stage not in done:

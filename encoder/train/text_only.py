@@ -38,6 +38,10 @@ class TextStage:
         """Returns the weighted parts of a step's loss."""
         return text_loss(encoder, batch.to(self.device))
 
+    def phase(self, progress: float) -> int:
+        """Returns 0: all of the stage is alike."""
+        return 0
+
     def validate(self, encoder: Encoder, progress: float) -> dict[str, float]:
         """Measures on texts whose sources are not trained on."""
         return self.distillation.validate(encoder)

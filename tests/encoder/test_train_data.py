@@ -162,7 +162,7 @@ def test_boxes_move_with_the_pixels():
     boxes[:, 0] = torch.tensor([1.0, 16 / 64, 40 / 128, 24 / 64, 32 / 128])
     moved, found, inverted = augment(image, boxes, torch.Generator().manual_seed(5))
     assert moved.shape == image.shape and moved.dtype == torch.float32
-    assert 0 <= moved.min() and moved.max() <= 255 and 0 < inverted.sum() < 20
+    assert moved.min() >= 0 and moved.max() <= 255 and 0 < inverted.sum() < 20
     checked = 0
     for picture, box, turned in zip(moved.mean(dim=3), found[:, 0], inverted, strict=True):
         inside = picture < 128 if turned else picture > 128

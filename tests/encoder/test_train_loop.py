@@ -51,6 +51,9 @@ class Guessing:
         loss = error.square().mean()
         return {"error": loss * float("nan") if step == self.broken else loss, "size": loss * 0.1}
 
+    def phase(self, progress):
+        return 0 if progress < 0.5 else 1
+
     def validate(self, encoder, progress):
         return {"bias": float(encoder.rest.bias)}
 
@@ -157,7 +160,7 @@ def test_the_average_takes_in_weights_and_batch_norm_statistics():
         with torch.no_grad():
             encoder.rest.bias.fill_(step + 1.0)
             encoder.backbone[1].running_mean.fill_(step + 1.0)
-        average.update(encoder, step)
+        average.update(encoder)
     expected, mean = start, 0.0
     for step in range(3):
         decay = min(0.9, (1 + step) / (10 + step))
@@ -165,3 +168,9 @@ def test_the_average_takes_in_weights_and_batch_norm_statistics():
         mean = decay * mean + (1 - decay) * (step + 1)
     assert average.encoder.rest.bias.item() == pytest.approx(expected)
     assert average.encoder.backbone[1].running_mean.tolist() == pytest.approx([mean] * 4)
+
+
+def test_the_average_begins_anew_with_each_phase(tmp_path):
+    running = loop(tmp_path, Guessing(steps=6))
+    running.run()
+    assert running.average.count == 3
