@@ -77,7 +77,8 @@ class Drawer:
     def draw(self, step: int) -> Draw:
         """Draws one step."""
         random = np.random.default_rng([self.seed, step])
-        rows = self._rows(random)
+        # Kinds of app are mixed: a batch of one kind would teach under batch-norm statistics of its own.
+        rows = random.choice(len(self.samples), min(self.options.batch, len(self.samples)), replace=False)
         contexts: list[Context] = []
         candidates: list[Candidate] = []
         for place, row in enumerate(rows):
@@ -85,13 +86,6 @@ class Drawer:
         looks = (self.by_look[_look(self.samples[row])] for row in rows)
         captions = [_thinned(self.samples[random.choice(look)].caption, random) for look in looks]
         return Draw(rows, contexts, candidates, captions)
-
-    def _rows(self, random: np.random.Generator) -> np.ndarray:
-        """Half of the batches hold one kind of app: its screens are each other's hardest negatives."""
-        pool = np.arange(len(self.samples))
-        if random.random() < self.options.one_kind_share:
-            pool = self.by_kind[self.samples[random.integers(len(self.samples))].kind]
-        return random.choice(pool, min(self.options.batch, len(pool)), replace=False)
 
     def _add(
         self,
@@ -106,6 +100,9 @@ class Drawer:
         candidates.append(Candidate(shown, sample.target_group, own))
         picked = random.permutation(len(sample.siblings))[: self.options.siblings]
         candidates += [Candidate(sample.siblings[index], sample.target_group, own) for index in picked]
+        for rival in random.choice(self.by_kind[sample.kind], self.options.rivals):
+            other = self.samples[rival]
+            candidates.append(Candidate(other.target, other.target_group, len(candidates)))
         styles = sibling_styles(sample)
         for turn in range(self.options.variants):
             other = turn > 0 and random.random() < OTHER_STYLE_SHARE

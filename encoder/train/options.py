@@ -50,15 +50,16 @@ class ContextOptions(StageOptions):
     Attributes:
         variants: contexts a screen: its own text, cut anew, and users of other styles.
         siblings: wrong targets a sample that only the user vector tells apart.
+        rivals: wrong targets a sample that belong to other screens of its kind of app.
         low_resolution_share: first part of the stage, at half the height and width.
         drop: chance of each context to lose its screen, its text or its user.
         text_batch: texts a step on which the text tower goes on learning from its teacher; 0 for none.
         caption_weight, box_weight, look_weight, text_weight, teacher_weight: of the parts of the loss.
-        one_kind_share: share of the batches that draw from one kind of app.
     """
 
     variants: int = 3
     siblings: int = 2
+    rivals: int = 1
     low_resolution_share: float = 0.4
     drop: float = 0.12
     text_batch: int = 64
@@ -67,7 +68,6 @@ class ContextOptions(StageOptions):
     look_weight: float = 0.5
     text_weight: float = 1.0
     teacher_weight: float = 1.0
-    one_kind_share: float = 0.5
 
 
 @dataclass(frozen=True, kw_only=True)

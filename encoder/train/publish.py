@@ -44,15 +44,33 @@ def publish(run: Path, preset: str, arguments: Sequence[str], folder: Path = CHE
         weights = (run / "encoder.safetensors").read_bytes()
     except (OSError, ValueError):
         raise TrainError(f"{run}: no finished run there; train it to the end first") from None
+    text = run / "text" / "summary.json"
+    earlier = json.loads(text.read_text()) if text.is_file() else None
     path = folder / f"{preset}.safetensors"
     write_file(path, weights)
-    write_file(folder / f"{preset}.md", card(preset, summary, arguments).encode())
+    write_file(folder / f"{preset}.md", card(preset, summary, arguments, earlier).encode())
     return path
 
 
-def card(preset: str, summary: Mapping[str, Any], arguments: Sequence[str]) -> str:
-    """Returns the card of a checkpoint, Markdown."""
+def card(
+    preset: str,
+    summary: Mapping[str, Any],
+    arguments: Sequence[str],
+    text: Mapping[str, Any] | None = None,
+) -> str:
+    """Returns the card of a checkpoint, Markdown.
+
+    Args:
+        preset: its name.
+        summary: of the context stage.
+        arguments: of the command line.
+        text: summary of the text stage, if the run had one.
+    """
     settings, screens = summary["settings"], summary["screens"]
+    first = "random weights"
+    if text is not None:
+        size = f"{text['steps']:,} steps of {text['batch']} texts in {text['minutes']:.0f} minutes"
+        first = f"the run's text stage, {size}"
     rows = "\n".join(
         f"| {FIGURES.get(name, name)} | {value:.3f} |" for name, value in summary["measured"].items()
     )
@@ -62,7 +80,7 @@ Weights of preset `{preset}`, averaged over training, in half precision. Licence
 
 - Data: {screens["train"]:,} rendered screens of split train (`calibration_data`, invented content); texts of
   the corpora that `calibration_data/corpora` names; text teacher: {settings["text_teacher"] or "none"}.
-- Seed: {settings["seed"]}. Started from: {settings["init"] or "random weights"}.
+- Seed: {settings["seed"]}. Started from: {settings["init"] or first}.
 - Command: `python -m encoder.train {shlex.join(arguments)}`
 - Time: {summary["minutes"]:.0f} minutes for {summary["steps"]:,} steps of {summary["batch"]} screens, on
   {summary["device"]}.

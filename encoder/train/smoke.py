@@ -36,9 +36,7 @@ def smoke(folder: Path, seed: int, console: Console) -> list[str]:
     """
     shutil.rmtree(folder, ignore_errors=True)
     data = make_dataset(folder / "screens")
-    context = replace(
-        ContextOptions(), steps=STEPS, batch=BATCH, text_batch=0, low_resolution_share=0.75, one_kind_share=0
-    )
+    context = replace(ContextOptions(), steps=STEPS, batch=BATCH, text_batch=0, low_resolution_share=0.75)
     options = Options(seed=seed, text_teacher="", data=str(data), context=context)
     pace = Pace(save=60, validate=60)
     Run(options, folder / "unbroken", console, pace=pace).train(("context",))

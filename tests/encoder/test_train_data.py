@@ -1,6 +1,7 @@
 """What a step trains on: which candidates count, where texts are cut, and that screens and boxes move together."""
 
 import json
+from collections import Counter
 
 import numpy as np
 import pytest
@@ -59,10 +60,18 @@ def test_the_same_seed_and_step_give_the_same_draw(samples, draws):
     assert (again.rows != draws[8].rows).any()
 
 
-def test_half_of_the_batches_hold_one_kind_of_app(samples, draws):
-    single = [len({samples[row].kind for row in draw.rows}) == 1 for draw in draws]
-    assert 10 < sum(single) < 30
-    assert all(len(set(draw.rows)) == len(draw.rows) == 12 for draw in draws)
+def test_every_screen_brings_a_wrong_target_from_another_screen_of_its_kind(samples, draws):
+    kinds = {sample.target: sample.kind for sample in samples if sample.text}
+    found = Counter()
+    for draw in draws:
+        assert len(set(draw.rows)) == len(draw.rows) == 12
+        own = {samples[row].target for row in draw.rows}
+        rivals = [
+            kinds[candidate.text] for candidate in draw.candidates if candidate.text in kinds.keys() - own
+        ]
+        found.update(rivals)
+        assert {samples[row].kind for row in draw.rows} >= set(rivals)
+    assert found["chat"] > 20 and found["shop"] > 20
 
 
 def test_typed_contexts_begin_their_target_and_end_before_the_style_shows(samples, draws):
