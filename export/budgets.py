@@ -10,8 +10,9 @@ PARAMETERS = 13_800_000
 LATENCY_MS = 19.0
 MEMORY_BYTES = 6_000_000
 """Of the shipped file, and of the private memory that loading and running it adds."""
-PARITY = {"fp32": {"max_abs": 1e-4}, "int8": {"cosine_min": 0.99, "identification": 1.0}}
-"""Against PyTorch, for the worst of the parity screens."""
+PARITY = {"fp32": {"max_abs": 1e-4}, "int8": {"centred_cosine_min": 0.95, "identification": 1.0}}
+"""Against PyTorch, for the worst of the parity screens. The cosine is the centred one: a plain one hides
+every error where embeddings lie close together."""
 QUALITY = {
     "R@1 test": (">=", 0.80),
     "kind test": (">=", 0.95),
@@ -23,7 +24,7 @@ QUALITY = {
 caption, the text tower's pairwise similarities against its teacher's, and the mean cosine of two screens."""
 QUALITY_KEPT = 0.98
 """Share of every float figure that INT8 keeps at least."""
-QUALITY_CENTRED = 0.95
+QUALITY_CENTRED = PARITY["int8"]["centred_cosine_min"]
 """Centred cosine of INT8 with PyTorch on the worst parity screen."""
 
 SHIPPED = "encoder.tflite"

@@ -35,8 +35,10 @@ def record(report: Mapping[str, Any], weights: Mapping[str, str], path: Path = F
         )
     row = report["engines"][0]
     values = {key: row[key] for key in ("retrieval", "kind", "spearman", "spread")}
-    for kind in values["kind"].values():
-        kind.pop("confusion", None)
+    values["kind"] = {
+        split: {key: value for key, value in kind.items() if key != "confusion"}
+        for split, kind in row["kind"].items()
+    }
     kept = {"split_sha256": report["split"]["sha256"], "weights": weights["detail"], **values}
     partial = path.with_name(f".{path.name}.{os.getpid()}")
     partial.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
