@@ -117,7 +117,15 @@ def draw_map(split: TestSplit, work: Work, outputs: Outputs) -> Figure:
         axes.add_artist(box)
     handles = [axes.scatter([], [], color=colours[kind], label=kind) for kind in kinds]
     handles += [axes.scatter([], [], color=_MUTED, marker=markers[kit], label=kit or "kit") for kit in kits]
-    figure.legend(handles=handles, loc="outside lower center", ncols=len(handles), frameon=False, fontsize=9)
+    figure.legend(
+        handles=handles,
+        loc="outside lower center",
+        ncols=len(handles),
+        frameon=False,
+        fontsize=9,
+        columnspacing=0.9,
+        handletextpad=0.1,
+    )
     return figure
 
 

@@ -8,9 +8,10 @@ import threading
 
 import pytest
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 
 from encoder import EncoderConfig, build
+from encoder.config import CHECKPOINTS, preset
 from encoder.weights import WeightsError, load_encoder, load_state, state_sha256
 
 
@@ -125,5 +126,13 @@ class _hub:  # noqa: N801
 
 def test_without_a_hub_random_weights_say_so(monkeypatch):
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
-    _, weights = load_encoder(EncoderConfig(), seed=2)
+    _, weights = load_encoder(EncoderConfig(fusion_heads=4), seed=2)
     assert weights.source == "random" and "seed 2" in weights.detail
+
+
+def test_without_a_hub_a_preset_takes_its_committed_checkpoint(monkeypatch):
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    encoder, weights = load_encoder(preset("balanced"))
+    assert (weights.source, weights.detail) == ("checkpoint", "trained checkpoint balanced.safetensors")
+    trained = load_file(CHECKPOINTS / "balanced.safetensors")["fusion.query"]
+    assert torch.equal(encoder.fusion.query.detach(), trained.float())
