@@ -27,7 +27,7 @@ from calibration_data.tools import prepare_tools
 
 DATASET = ROOT.parent / "build" / "screens"
 # Screens of each split of the training set.
-DATASET_SPLITS = {"train": 5000, "validation": 240, "test": 600, "unseen_kit": 200}
+DATASET_SPLITS = {"train": 9000, "validation": 480, "test": 600, "unseen_kit": 200}
 
 
 def _positive(text: str) -> int:

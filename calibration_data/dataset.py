@@ -13,7 +13,16 @@ from calibration_data.documents import Documents
 from calibration_data.phrases import phrases
 from calibration_data.plan import KINDS, KITS, LANGUAGE_WEIGHTS, LOOKS, Screen
 from calibration_data.scenes import scene_content
-from calibration_data.situations import BROWSE, EMAIL, LETTERS, NUMBER, action, caption, views_with
+from calibration_data.situations import (
+    BROWSE,
+    EMAIL,
+    LETTERS,
+    NUMBER,
+    action,
+    caption,
+    kind_captions,
+    views_with,
+)
 from calibration_data.splits import TRAINING_SPLITS, UNSEEN_SPLITS, templates
 from calibration_data.styles import STYLES, user_vector_of
 from calibration_data.supply import Supply
@@ -155,6 +164,14 @@ def _number_kind(plan: _Plan, typed: Typed) -> str:
     return "postcode" if plan.scene == NUMBER and " " not in typed.target else "card"
 
 
+def _kind_caption(screen: Screen, seed: int) -> dict:
+    """The unseen splits are asked all sentences of their kinds, so their screens carry none."""
+    if screen.split in UNSEEN_SPLITS:
+        return {}
+    rng = random.Random(f"kind/{seed}/{screen.id}")
+    return {"kind_caption": rng.choice(kind_captions(screen.split)[screen.kind])}
+
+
 def _spec(plan: _Plan, targets: Targets, seed: int) -> dict:
     rng = plan.rng
     typed = _typed(plan, targets)
@@ -181,6 +198,7 @@ def _spec(plan: _Plan, targets: Targets, seed: int) -> dict:
         "siblings": list(typed.siblings),
         "text_source": typed.source,
         "caption": caption(plan.view, plan.scene, screen.dark, screen.split, rng),
+        **_kind_caption(screen, seed),
         "focus": plan.scene != BROWSE,
         "suggestions": strip,
         "pad": screen.kind in PAD_KINDS,

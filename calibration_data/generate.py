@@ -20,6 +20,7 @@ SAMPLE_KEYS = (
     *("kind", "view", "template", "kit", "look", "dark", "keyboard", "language", "text_source"),
     *("boxes", "width", "height"),
 )
+KIND_CAPTION = "kind_caption"
 # More screens than this that cannot be drawn are a fault of the pages, not an accident.
 FAILED_SHARE = 0.01
 
@@ -39,7 +40,8 @@ def dataset_sample(spec: dict, measured: dict) -> dict:
         "width": spec["width_css"] * spec["scale"],
         "height": spec["height_css"] * spec["scale"],
     }
-    return {key: values[key] for key in SAMPLE_KEYS}
+    keys = (*SAMPLE_KEYS, KIND_CAPTION) if KIND_CAPTION in spec else SAMPLE_KEYS
+    return {key: values[key] for key in keys}
 
 
 def generate(

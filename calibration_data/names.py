@@ -6,7 +6,7 @@ from functools import cache
 
 from calibration_data import ROOT
 from calibration_data.phrases import DOMAINS, phrases
-from calibration_data.splits import is_for_test, wording
+from calibration_data.splits import is_for_test, side
 
 
 @cache
@@ -16,7 +16,7 @@ def _lists() -> dict:
 
 def person(split: str, rng: random.Random) -> str:
     """A first and a last name."""
-    names = _lists()[wording(split)]
+    names = _lists()[side(split)]
     return f"{rng.choice(names['first'])} {rng.choice(names['last'])}"
 
 
@@ -31,8 +31,8 @@ def email_address(split: str, rng: random.Random) -> str:
 
 def device(language: str, split: str, rng: random.Random) -> str:
     """What people call their phone: "Anna's blue tablet", and without grammar outside English."""
-    words = _lists()["devices"][wording(split)]
-    first = rng.choice(_lists()[wording(split)]["first"])
+    words = _lists()["devices"][side(split)]
+    first = rng.choice(_lists()[side(split)]["first"])
     thing = rng.choice(words["things"])
     if language == "en":
         return f"{first}'s {rng.choice(words['adjectives'])} {thing}"
@@ -49,7 +49,7 @@ def random_digits(digits: str, rng: random.Random) -> str:
 def _digits(count: int, split: str, rng: random.Random) -> str:
     while True:
         number = "".join(str(rng.randint(0, 9)) for _ in range(count))
-        if is_for_test(number) == (wording(split) == "test"):
+        if is_for_test(number) == (side(split) == "test"):
             return number
 
 

@@ -23,6 +23,7 @@ DATASET_REQUIRED = {
 }  # fmt: skip
 OPTIONAL = DATASET_REQUIRED | {
     "kit": str, "look": str, "dark": bool, "keyboard": (str, type(None)), "template": str, "text_source": str,
+    "kind_caption": str,
 }  # fmt: skip
 KNOWN = REQUIRED | OPTIONAL
 
@@ -60,6 +61,7 @@ class Sample:
         target_group: samples of one group have equally right targets.
         siblings: the same target as users of other styles would have ended it.
         caption: one sentence that describes the situation.
+        kind_caption: one sentence that fits every screen of this kind of app.
     """
 
     id: str
@@ -84,6 +86,7 @@ class Sample:
     target_group: str = ""
     siblings: tuple[str, ...] = ()
     caption: str = ""
+    kind_caption: str = ""
 
 
 def read_samples(folder: Path, *, splits: Iterable[str], user_embed_dim: int) -> list[Sample]:

@@ -55,94 +55,6 @@ VIEWS: dict[str, dict[str, tuple[str, ...]]] = {
         "sharing": (BROWSE, EMAIL),
     },
 }
-# Wordings for the nearest-caption test: no caption of a sample reads like these.
-KIND_CAPTIONS = {
-    "chat": [
-        "someone is chatting in a messenger",
-        "texting with another person",
-        "a dialogue of instant messages in a chat app",
-        "this app is for sending messages to contacts",
-    ],
-    "mail": [
-        "someone deals with their e-mail",
-        "the mail client on a phone",
-        "electronic mail with senders and subjects",
-        "this app is for e-mails",
-    ],
-    "search": [
-        "someone is looking something up with a search engine",
-        "a web or map search",
-        "searching for information, places or people",
-        "this app is for finding things by a query",
-    ],
-    "login": [
-        "someone is signing in or signing up",
-        "an app's login or registration form",
-        "entering credentials or a code to get into an app",
-        "this is where one logs in or creates an account",
-    ],
-    "settings": [
-        "someone is configuring their phone",
-        "system settings and preferences",
-        "changing options of the device",
-        "this app is for the phone's settings",
-    ],
-    "feed": [
-        "someone uses a social network",
-        "posts, likes and comments of people one follows",
-        "social media with pictures and status updates",
-        "this app is for following what friends post",
-    ],
-    "shop": [
-        "someone is shopping online",
-        "products, prices and a cart in a store",
-        "buying things in a web store",
-        "this app is for shopping",
-    ],
-    "notes": [
-        "someone keeps notes on their phone",
-        "a notebook app with memos and checklists",
-        "writing something down so as not to forget it",
-        "this app is for taking notes",
-    ],
-}
-_THING_FRAMES = {
-    "train": (
-        *("{}", "a phone showing {}", "this is {}", "the screen shows {}"),
-        *("a screenshot of {}", "we see {}", "on the phone: {}"),
-    ),
-    "test": (
-        *("open on the display is {}", "what the user has before them is {}"),
-        *("it looks like {}", "in front of the user: {}"),
-    ),
-}
-_DOING_FRAMES = {
-    "train": ("{}", "here {}", "on this screen {}", "right now {}", "a moment in which {}", "{} on a phone"),
-    "test": ("apparently {}", "at this moment {}", "one can tell that {}", "the picture was taken while {}"),
-}
-_DETAILS = {
-    LETTERS: {
-        "train": (
-            *(", with the keyboard up", ", typing on the keyboard"),
-            *(", keyboard open", ", text is being typed"),
-        ),
-        "test": (", while the on-screen keyboard is out", ", fingers on the letter keys"),
-    },
-    EMAIL: {
-        "train": (", with the keyboard up", ", typing an address", ", entering an e-mail address"),
-        "test": (", while an address is put in", ", with the keys out for an address"),
-    },
-    NUMBER: {
-        "train": (", with the number keys up", ", typing digits", ", entering a number"),
-        "test": (", while figures are put in", ", with the numeric keys out"),
-    },
-    BROWSE: {
-        "train": (", nothing is being typed", ", without a keyboard", ", just looking"),
-        "test": (", no text is entered", ", the keyboard is away"),
-    },
-}
-_DARK = {"train": (", in dark mode", ", dark theme"), "test": (", light letters on black",)}
-_LIGHT = {"train": (", in light mode", ", light theme"), "test": (", dark letters on white",)}
 _DETAIL_SHARE, _THEME_SHARE, _CAPITAL_SHARE = 0.5, 0.2, 0.5
 
 
@@ -156,18 +68,22 @@ def views_with(kind: str, scene: str) -> list[str]:
     return [f"{kind}/{view}" for view, scenes in VIEWS[kind].items() if scene in scenes]
 
 
+def kind_captions(split: str) -> dict[str, list[str]]:
+    """Sentences that fit every screen of a kind, for each kind of app."""
+    return {kind: words[wording(split)] for kind, words in _wordings("kinds").items()}
+
+
 def caption(view: str, scene: str, dark: bool, split: str, rng: random.Random) -> str:
-    """One sentence that describes the situation, with details that can be seen; test has its own wordings."""
+    """One sentence that describes the situation, with details that can be seen."""
     which = wording(split)
-    words = _wordings("captions")[view][which]
-    sentences = [(_THING_FRAMES, thing) for thing in words["things"]]
-    sentences += [(_DOING_FRAMES, doing) for doing in words["doings"]]
-    frames, text = rng.choice(sentences)
-    text = rng.choice(frames[which]).format(text)
+    words, frames = _wordings("captions")[view][which], _wordings("frames")
+    sentences = [(form, text) for form in ("things", "doings") for text in words[form]]
+    form, text = rng.choice(sentences)
+    text = rng.choice(frames[form][which]).format(text)
     if rng.random() < _DETAIL_SHARE:
-        text += rng.choice(_DETAILS[scene][which])
+        text += rng.choice(frames["details"][scene][which])
     if rng.random() < _THEME_SHARE:
-        text += rng.choice((_DARK if dark else _LIGHT)[which])
+        text += rng.choice(frames["dark" if dark else "light"][which])
     return text[:1].upper() + text[1:] + "." if rng.random() < _CAPITAL_SHARE else text
 
 

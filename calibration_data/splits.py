@@ -15,9 +15,14 @@ def stable_number(text: str) -> int:
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big")
 
 
-def wording(split: str) -> str:
-    """Which of two sets of wordings `split` uses: "train" or "test"."""
+def side(split: str) -> str:
+    """Which half of names and numbers `split` uses: "train" or "test"."""
     return "test" if split in UNSEEN_SPLITS else "train"
+
+
+def wording(split: str) -> str:
+    """Whose words `split` speaks: "train", "validation" or "test"; no two share a wording."""
+    return "validation" if split == "validation" else side(split)
 
 
 def is_for_test(text: str) -> bool:

@@ -50,7 +50,7 @@ def make_test_split(
     Raises:
         CalibrationDataError: the dataset cannot be used, or does not fit; `out` is unchanged.
     """
-    from calibration_data.situations import KIND_CAPTIONS
+    from calibration_data.situations import kind_captions
     from encoder.train.teacher import unseen_sentences
 
     samples = read_samples(dataset, splits=SPLITS, user_embed_dim=USER_DIM)
@@ -62,7 +62,7 @@ def make_test_split(
     quality, files = _encoded(screens, lambda done: on_step(len(samples) + done, total, "writing screens"))
     on_step(2 * len(samples), total, f"embedding {SENTENCES} sentences")
     sentences, embeddings = unseen_sentences(SENTENCES)
-    write_split(out, samples, files, KIND_CAPTIONS, sentences, embeddings)
+    write_split(out, samples, files, kind_captions("test"), sentences, embeddings)
     on_step(total, total, "done")
     counts = ", ".join(f"{sum(s.split == split for s in samples)} {split}" for split in SPLITS)
     size = sum(path.stat().st_size for path in out.rglob("*") if path.is_file())

@@ -5,7 +5,7 @@ import random
 from functools import cache
 
 from calibration_data import ROOT
-from calibration_data.splits import is_for_test, wording
+from calibration_data.splits import is_for_test, side, wording
 from calibration_data.styles import STYLES
 from calibration_data.typed_text import UNSPACED_LANGUAGES, safe_cut
 
@@ -26,7 +26,7 @@ _LEFT_OUT = {
 
 @cache
 def endings() -> dict:
-    """The endings of wordings/endings.json: language -> style -> "train" or "test" -> list."""
+    """The endings of wordings/endings.json: language -> style -> whose words -> list."""
     return json.loads((ROOT / "wordings" / "endings.json").read_text(encoding="utf-8"))
 
 
@@ -59,7 +59,7 @@ def smileys(split: str, rng: random.Random) -> str:
     """One to three smileys; rows that test uses are never in train."""
     while True:
         row = rng.choice(("", " ")).join(rng.sample(endings()["smileys"], rng.randint(1, 3)))
-        if is_for_test(row) == (wording(split) == "test"):
+        if is_for_test(row) == (side(split) == "test"):
             return row
 
 

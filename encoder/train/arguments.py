@@ -71,6 +71,10 @@ def _add_lengths(parser: Parser) -> None:
         "--low-resolution-share", type=_share, default=context.low_resolution_share, metavar="X",
         help="first part of the context stage, at half the height and width (default %(default)s)",
     )  # fmt: skip
+    add(
+        "--rounded-share", type=_share, default=context.rounded_share, metavar="X",
+        help="last part of the context stage, with the noise of quantization (default %(default)s)",
+    )  # fmt: skip
     add("--save-every", type=_minutes, default=5.0, metavar="MINUTES", help="default 5")
     add("--validate-every", type=_minutes, default=4.0, metavar="MINUTES", help="default 4")
 
@@ -92,7 +96,7 @@ def read_options(given: argparse.Namespace) -> Options:
     context = replace(
         default.context, steps=steps, minutes=minutes * (1 - text_share if given.stage == "all" else 1.0),
         batch=given.batch, rate=given.rate, backbone_rate=3 * given.rate, text_rate=0.2 * given.rate,
-        low_resolution_share=given.low_resolution_share,
+        low_resolution_share=given.low_resolution_share, rounded_share=given.rounded_share,
     )  # fmt: skip
     options = replace(
         default, preset=given.preset, data=given.data, seed=given.seed, init=given.init, context=context,

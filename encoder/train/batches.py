@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass, fields
 
 import numpy as np
@@ -14,7 +13,6 @@ from torch.nn.functional import avg_pool2d
 from calibration_data.samples import BOX_NAMES, Sample
 from encoder.model import Encoder
 from encoder.train.drawing import Draw
-from encoder.train.teacher import has_bfloat16
 from encoder.train.text_data import pad, token_ids
 from runtime.tokenizer import WordPieceTokenizer
 
@@ -43,14 +41,8 @@ class Texts:
         return Texts([(ids.to(device), mask.to(device)) for ids, mask in self.chunks], self.order.to(device))
 
     def encode(self, encoder: Encoder) -> Tensor:
-        """Returns text tokens, float32 [N, 256], in the texts' own order.
-
-        In training, where bfloat16 is fast, it is precise enough.
-        """
-        fast = encoder.training and self.order.device.type == "cpu" and has_bfloat16()
-        with torch.autocast("cpu", torch.bfloat16) if fast else nullcontext():
-            found = [encoder.encode_text(*chunk)[:, 0].float() for chunk in self.chunks]
-        return torch.cat(found)[self.order]
+        """Returns text tokens, float32 [N, 256], in the texts' own order."""
+        return torch.cat([encoder.encode_text(*chunk)[:, 0].float() for chunk in self.chunks])[self.order]
 
 
 @dataclass(frozen=True)
@@ -66,7 +58,8 @@ class ContextBatch:
         user: float32 [A, U].
         label: int64 [A], the right candidate.
         ignored: bool [A, C], candidates that are neither right nor wrong.
-        same_view: bool [B, B], captions that may fit as well; the diagonal is False.
+        also_fits: bool [B, B], for each screen the captions that fit it as well as its own, which does not
+            count among them.
     """
 
     image: Tensor
@@ -77,7 +70,7 @@ class ContextBatch:
     user: Tensor
     label: Tensor
     ignored: Tensor
-    same_view: Tensor
+    also_fits: Tensor
 
     def encode_texts(self, encoder: Encoder) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Returns text tokens: [A, 256] of contexts, [C, 256], [B, 256], and [1, 256] of ""."""
@@ -137,8 +130,9 @@ class Collator:
         typed = [context.text for context in contexts]
         offered = [candidate.text for candidate in draw.candidates]
         label = np.array([context.label for context in contexts])
-        views = self.look[draw.rows, LOOKS.index("view")]
-        same_view = (views[:, None] == views[None, :]).fill_diagonal_(False)
+        kinds, views = (self.look[draw.rows, LOOKS.index(name)] for name in ("kind", "view"))
+        of_kind = (kinds[:, None] == kinds) & torch.from_numpy(draw.general)
+        also_fits = ((views[:, None] == views) | of_kind).fill_diagonal_(False)
         return ContextBatch(
             image=self.images(draw.rows),
             boxes=self.boxes[draw.rows],
@@ -148,7 +142,7 @@ class Collator:
             user=torch.from_numpy(np.stack([context.user for context in contexts])),
             label=torch.from_numpy(label),
             ignored=torch.from_numpy(self._ignored(draw, label)),
-            same_view=same_view,
+            also_fits=also_fits,
         )
 
     def _ignored(self, draw: Draw, label: np.ndarray) -> np.ndarray:

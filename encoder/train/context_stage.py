@@ -22,6 +22,7 @@ from encoder.train.distill import Imitation
 from encoder.train.drawing import Drawer
 from encoder.train.objective import ContextHeads, contrast
 from encoder.train.options import ContextOptions
+from encoder.train.rounding import round_activations
 from encoder.train.text_stage import TextDistillation
 from encoder.train.validate import Validation
 from runtime.tokenizer import WordPieceTokenizer
@@ -69,7 +70,7 @@ class ContextStage:
         self.drawer = Drawer(samples["train"], options, seed, config.user_embed_dim)
         held_out = np.arange(len(samples["train"]), len(both))
         self.validation = Validation(both, held_out, self.collator)
-        self.text, self.imitation = text, imitation
+        self.text, self.imitation, self._rounds = text, imitation, False
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             self.heads = ContextHeads([len(self.collator.looks[name]) for name in LOOKS])
@@ -95,13 +96,17 @@ class ContextStage:
         batch = batch.to(self.device)
         low = self._is_low(progress)
         set_resolution(encoder, low=low)
+        if progress >= 1 - self.options.rounded_share and not self._rounds:
+            round_activations(encoder)
+            self._rounds = True
         image = half_resolution(batch.image) if low else batch.image
-        image, boxes, inverted = augment(image, batch.boxes, random)
+        with torch.autocast(self.device.type, enabled=False):
+            image, boxes, inverted = augment(image, batch.boxes, random)
         tokens = encoder.encode_screen(torch.cat([image, torch.full_like(image[:1], GREY)])).float()
         screens = tokens[:-1]
         typed, candidate, caption, empty = batch.encode_texts(encoder)
         embedding = self._contexts(encoder, batch, tokens, typed, empty, random)
-        # On a GPU the encoder computes in half precision; losses and what only training has do not.
+        # The encoder may compute in half precision; losses and what only training has do not.
         with torch.autocast(self.device.type, enabled=False):
             parts = self._contrasts(batch, embedding, normalize(candidate, dim=1), normalize(caption, dim=1))
             looks = _turned(batch.look, inverted, len(self.collator.looks["dark"]))
@@ -137,7 +142,7 @@ class ContextStage:
     ) -> dict[str, Tensor]:
         targets = self.heads.target_scale(embedding @ candidate.T)
         captions = self.heads.caption_scale(embedding @ caption.T)
-        found = contrast(captions, batch.screen, batch.same_view[batch.screen])
+        found = contrast(captions, batch.screen, batch.also_fits[batch.screen])
         return {
             "target": contrast(targets, batch.label, batch.ignored),
             "caption": self.options.caption_weight * found,

@@ -21,6 +21,8 @@ OTHER_STYLE_SHARE = 0.5
 """Part of the further contexts of a screen that a user of another style writes."""
 THINNED_SHARE, LEFT_OUT = 0.5, 0.12
 """Part of the captions and actions that lose words, and of their words: wordings are few."""
+KIND_CAPTION_SHARE = 0.3
+"""Part of the captions that tell the kind of app alone, where the samples know such a sentence."""
 USER_NOISE = 0.02
 """Deviation of the noise added to every number of a user vector."""
 
@@ -46,12 +48,16 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Draw:
-    """One step's samples, by row, with their contexts, candidates and captions (one a sample)."""
+    """One step's samples, by row, with their contexts, candidates and captions (one a sample).
+
+    `general` says which captions fit every screen of their sample's kind; the others fit those of its view.
+    """
 
     rows: np.ndarray
     contexts: list[Context]
     candidates: list[Candidate]
     captions: list[str]
+    general: np.ndarray
 
 
 class Drawer:
@@ -83,9 +89,16 @@ class Drawer:
         candidates: list[Candidate] = []
         for place, row in enumerate(rows):
             self._add(place, row, contexts, candidates, random)
-        looks = (self.by_look[_look(self.samples[row])] for row in rows)
-        captions = [_thinned(self.samples[random.choice(look)].caption, random) for look in looks]
-        return Draw(rows, contexts, candidates, captions)
+        captions, general = zip(*(self._caption(self.samples[row], random) for row in rows), strict=True)
+        return Draw(rows, contexts, candidates, list(captions), np.array(general))
+
+    def _caption(self, sample: Sample, random: np.random.Generator) -> tuple[str, bool]:
+        """A caption that fits the sample, and whether it fits all of its kind."""
+        general = bool(sample.kind_caption) and random.random() < KIND_CAPTION_SHARE
+        alike = self.by_kind[sample.kind] if general else self.by_look[_look(sample)]
+        other = self.samples[random.choice(alike)]
+        caption = (other.kind_caption or sample.kind_caption) if general else other.caption
+        return _thinned(caption, random), general
 
     def _add(
         self,

@@ -20,6 +20,7 @@ from encoder.train.checkpoint import load_checkpoint, load_part, part, save_chec
 from encoder.train.monitor import Monitor
 from encoder.train.optimizer import Average, make_optimizer, optimizer_tensors, restore_optimizer, set_rates
 from encoder.train.options import StageOptions
+from encoder.train.teacher import has_bfloat16
 
 
 class Stage(Protocol):
@@ -77,6 +78,8 @@ class Loop:
         encoder.backbone.to(memory_format=torch.channels_last)
         stage.heads.to(stage.device)
         _no_dropout(encoder)
+        if stage.device.type == "cpu" and has_bfloat16():
+            _plain_attention(encoder)
         trained = stage.trained(encoder)
         self.optimizer = make_optimizer(trained, stage.heads, stage.options)
         self.names = {parameter: name for name, parameter in trained.items()}
@@ -229,7 +232,13 @@ def _no_dropout(encoder: nn.Module) -> None:
 
 
 def _mixed_precision(device: torch.device):
-    """bfloat16 where a GPU has it; CPUs are faster in float32."""
-    if device.type == "cuda" and torch.cuda.is_bf16_supported():
-        return torch.autocast("cuda", torch.bfloat16)
-    return contextlib.nullcontext()
+    """bfloat16 where the processor multiplies it itself."""
+    fast = torch.cuda.is_bf16_supported() if device.type == "cuda" else has_bfloat16()
+    return torch.autocast(device.type, torch.bfloat16, enabled=fast)
+
+
+def _plain_attention(encoder: nn.Module) -> None:
+    """PyTorch's fused attention is slow in bfloat16 on a CPU; plain products and a softmax are not."""
+    for module in encoder.modules():
+        if hasattr(module, "fused_attn"):
+            module.fused_attn = False

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +18,7 @@ from torch.nn.functional import normalize
 
 from encoder.config import VOCABULARY
 from encoder.model import Encoder
-from encoder.train.teacher import CACHE, MINILM, TeacherError, TextTeacher, has_bfloat16
+from encoder.train.teacher import CACHE, MINILM, TeacherError, TextTeacher
 from encoder.train.text_data import TextBatch, TextBatches, pad, prefix, token_ids, training_texts
 from runtime.tokenizer import WordPieceTokenizer
 
@@ -147,15 +146,14 @@ def text_loss(encoder: Encoder, batch: TextBatch) -> dict[str, Tensor]:
     Returns:
         `text_place` and `text_pairs`, weighted scalars that are to be added.
     """
-    on_cpu = batch.input_ids.device.type == "cpu"
-    # On a GPU the training loop chooses the precision.
-    with torch.autocast("cpu", torch.bfloat16) if on_cpu and has_bfloat16() else nullcontext():
-        tokens = encoder.encode_text(batch.input_ids, batch.attention_mask)
-    found = normalize(tokens[:, 0].float(), dim=1)
-    distance = 1 - (found * batch.target).sum(1)
-    whole = batch.weight == 1
-    found, target = found[whole], batch.target[whole]
-    pairs = (found @ found.T - target @ target.T).square().mean()
+    tokens = encoder.encode_text(batch.input_ids, batch.attention_mask)
+    # The encoder may compute in half precision; similarities are not.
+    with torch.autocast(tokens.device.type, enabled=False):
+        found = normalize(tokens[:, 0].float(), dim=1)
+        distance = 1 - (found * batch.target).sum(1)
+        whole = batch.weight == 1
+        found, target = found[whole], batch.target[whole]
+        pairs = (found @ found.T - target @ target.T).square().mean()
     return {
         "text_place": (distance * batch.weight).sum() / batch.weight.sum(),
         "text_pairs": PAIRS_WEIGHT * pairs,

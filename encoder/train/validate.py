@@ -39,7 +39,10 @@ class Validation:
         self.targets = sorted({text for texts in chosen for text in texts[:least]})
         place = {text: index for index, text in enumerate(self.targets)}
         self.candidates = torch.tensor([[place[text] for text in texts[:least]] for texts in chosen])
-        self.captions = [sample.caption for sample in self.samples]
+        self.kinds = [sample.kind for sample in self.samples]
+        known = sorted({(sample.kind_caption, sample.kind) for sample in self.samples if sample.kind_caption})
+        self.captions = known or [(sample.caption, sample.kind) for sample in self.samples]
+        self.own_captions = not known
         users = [sample.user or [0.0] * len(self.samples[0].user or ()) for sample in self.samples]
         self.user = torch.tensor(np.array(users, np.float32))
 
@@ -54,15 +57,16 @@ class Validation:
 
         Returns:
             `r1`: how often the right one of (up to) 200 targets comes first; `r1_no_screen`, `r1_no_text`,
-            `r1_no_user`: the same with a part missing; `kind`: how often another screen's nearest caption is
-            of the right kind of app; `spread`: mean cosine of all pairs of embeddings.
+            `r1_no_user`: the same with a part missing; `kind`: how often the nearest sentence about a kind of
+            app, or where the samples know none another screen's nearest caption, is of the right kind;
+            `spread`: mean cosine of all pairs of embeddings.
         """
         screens, grey = self._screens(encoder, device, low)
         text = self._encode(encoder, [sample.text for sample in self.samples], device)
         empty = self._encode(encoder, [""], device).expand_as(text)
         user = self.user.to(device)
         targets = normalize(self._encode(encoder, self.targets, device), dim=1)
-        captions = normalize(self._encode(encoder, self.captions, device), dim=1)
+        captions = normalize(self._encode(encoder, [text for text, _ in self.captions], device), dim=1)
         embedding = encoder.fuse(screens, text[:, None], user)
         given = {
             "r1": embedding,
@@ -89,9 +93,10 @@ class Validation:
         return float((found[:, :1] > found[:, 1:]).all(dim=1).float().mean())
 
     def _kind(self, scores: Tensor) -> float:
-        nearest = scores.fill_diagonal_(-torch.inf).argmax(dim=1).tolist()
-        kinds = [sample.kind for sample in self.samples]
-        return float(np.mean([kinds[place] == kind for place, kind in zip(nearest, kinds, strict=True)]))
+        if self.own_captions:
+            scores = scores.fill_diagonal_(-torch.inf)
+        found = [self.captions[place][1] for place in scores.argmax(dim=1).tolist()]
+        return float(np.mean([one == other for one, other in zip(found, self.kinds, strict=True)]))
 
 
 def _candidates(sample: Sample, pool: list[tuple[str, str]], random: np.random.Generator) -> list[str]:

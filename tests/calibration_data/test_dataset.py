@@ -2,8 +2,10 @@
 
 import json
 import random
+import re
+import unicodedata
 from collections import defaultdict
-from itertools import product
+from itertools import combinations, product
 
 import numpy as np
 import pytest
@@ -12,13 +14,14 @@ from calibration_data import CalibrationDataError
 from calibration_data.corpora import _version
 from calibration_data.dataset import dataset_specs
 from calibration_data.plan import KINDS, KITS, LANGUAGE_WEIGHTS
-from calibration_data.situations import KIND_CAPTIONS, VIEWS, action, caption, views_with
+from calibration_data.situations import VIEWS, action, caption, kind_captions, views_with
 from calibration_data.splits import templates
 from calibration_data.styles import STYLES, user_vector_of
 from calibration_data.writing import cut, endings, finish, smileys
 
 COUNTS = {"train": 480, "validation": 80, "test": 240, "unseen_kit": 80}
 UNSEEN = ("test", "unseen_kit")
+WORDED = ("train", "validation", "test")
 ALL_VIEWS = {f"{kind}/{view}" for kind, views in VIEWS.items() for view in views}
 # Words of the stand-in corpora: English sentences that differ from split to split.
 WORDS = {
@@ -204,43 +207,63 @@ def test_templates_and_wordings_of_a_view_are_split(view):
     assert [len(pool) for pool in pools] == [28, 4, 8]
     assert len(set.union(*pools)) == 40
     captions = {}
-    for split in ("train", "test"):
+    for split in WORDED:
         rng = random.Random(0)
-        captions[split] = {caption(view, "browse", False, split, rng) for _ in range(400)}
-    assert len(captions["train"]) >= 10 and len(captions["test"]) >= 4
-    assert not captions["train"] & captions["test"]
-    kind = view.split("/")[0]
-    assert len(KIND_CAPTIONS[kind]) == 4
-    assert not captions["train"] & set(KIND_CAPTIONS[kind])
+        drawn = {_plain(caption(view, "browse", False, split, rng)) for _ in range(400)}
+        captions[split] = drawn | {_plain(text) for text in kind_captions(split)[view.split("/")[0]]}
+    assert len(captions["train"]) >= 200 and len(captions["test"]) >= 4
+    _assert_apart(captions)
 
 
-def test_actions_are_worded_in_other_words_for_test():
+def _plain(text):
+    """A text without case and punctuation: what two wordings must not share."""
+    return " ".join(re.sub(r"[\W_]+", " ", unicodedata.normalize("NFKC", text).casefold()).split())
+
+
+def _assert_apart(pools):
+    for one, other in combinations(WORDED, 2):
+        assert pools[one] and pools[other] and not pools[one] & pools[other]
+
+
+def test_every_split_has_its_own_words_for_actions():
     views = [view for kind in KINDS for view in views_with(kind, "browse")]
     everything = {}
-    for split in ("train", "test"):
+    for split in WORDED:
         rng = random.Random(0)
         for view in views:
-            for _ in range(200):
+            for _ in range(400):
                 text, group = action(view, False, split, rng)
-                everything.setdefault((split, group), set()).add(text)
+                everything.setdefault(group, {}).setdefault(split, set()).add(_plain(text))
     for view in views:
-        train, test = (everything[split, f"action/{view}"] for split in ("train", "test"))
-        assert len(train) == 10 and len(test) == 5 and not train & test
+        pools = everything[f"action/{view}"]
+        assert len(pools["train"]) >= 40 and len(pools["test"]) == 5
+        _assert_apart(pools)
     day, night = (action("settings/display", dark, "train", rng)[1] for dark in (False, True))
     assert day != night
 
 
-def test_endings_of_test_are_never_in_train():
+def test_every_split_has_its_own_endings():
     lists = {language: styles for language, styles in endings().items() if language != "smileys"}
     assert set(LANGUAGE_WEIGHTS) <= lists.keys()
     for language, styles in lists.items():
         assert styles.keys() == {"formal", "casual", "wordy", "playful"}, language
-        train = {text.casefold() for choices in styles.values() for text in choices["train"]}
-        test = {text.casefold() for choices in styles.values() for text in choices["test"]}
-        assert train and test and not train & test, language
+        pools = {
+            split: {_plain(text) for choices in styles.values() for text in choices[split]}
+            for split in WORDED
+        }
+        _assert_apart(pools)
+        assert min(len(choices["train"]) for choices in styles.values()) >= 25, language
     rng = random.Random(0)
     rows = {split: {smileys(split, rng) for _ in range(500)} for split in ("train", "test")}
     assert not rows["train"] & rows["test"]
+
+
+def test_screens_to_learn_from_say_their_kind_and_the_unseen_ones_do_not(specs):
+    for spec in _of(specs, "train", "validation"):
+        assert spec["kind_caption"] in kind_captions(spec["split"])[spec["kind"]]
+    assert not any("kind_caption" in spec for spec in _of(specs, *UNSEEN))
+    drawn = {spec["kind_caption"] for spec in _of(specs, "train")}
+    assert len(drawn) > 100
 
 
 @pytest.mark.parametrize(
@@ -255,7 +278,7 @@ def test_a_style_shapes_what_follows(style, expected):
     rng = random.Random(0)
     written = {
         finish("I left the keys in the kitchen.", "I left the keys i", style, "en", "train", rng, query=False)
-        for _ in range(300)
+        for _ in range(1500)
     }
     assert written == expected
 

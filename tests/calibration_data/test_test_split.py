@@ -9,7 +9,7 @@ from PIL import Image
 
 from calibration_data import CalibrationDataError
 from calibration_data.samples import read_samples
-from calibration_data.situations import KIND_CAPTIONS
+from calibration_data.situations import kind_captions
 from calibration_data.test_split import FOLDER, SCREENS_BYTES, make_test_split
 from export.quality.candidates import CANDIDATES, candidate_sets
 from export.quality.split import available, read_split
@@ -95,7 +95,7 @@ def test_a_test_split_is_what_the_dataset_holds_in_small(dataset, teacher, tmp_p
         assert np.abs(pixels - original).mean() < 4
     assert split.sentences == tuple(SENTENCES)
     np.testing.assert_array_equal(split.teacher, teacher.astype(np.float32))
-    assert split.captions == {kind: tuple(texts) for kind, texts in KIND_CAPTIONS.items()}
+    assert split.captions == {kind: tuple(texts) for kind, texts in kind_captions("test").items()}
     assert (out / "README.md").read_text() == "mine"
     files = {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
     make_test_split(dataset, out)

@@ -42,6 +42,7 @@ def samples(tmp_path_factory):
             "boxes": {"title": [0, 4, 20, 8], "status": None}, "siblings": ends if typed else [],
             "target": f"{text} now as {style} says" if typed else f"open it ({style})",
             "target_group": f"t{number}" if typed else f"action{number % 3}", "caption": f"caption {number}",
+            "kind_caption": f"kind {number % 2}",
         })  # fmt: skip
     (folder / "samples.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
     return read_samples(folder, splits=("train",), user_embed_dim=2)
@@ -125,9 +126,20 @@ def test_which_candidates_do_not_count(samples, draws, tmp_path):
                 equally_right = candidate.group == right.group and candidate.cluster != right.cluster
                 same_text = candidate.text.lower().split() == right.text.lower().split()
                 assert bool(batch.ignored[place, other]) == (equally_right or same_text)
-        views = [samples[row].view for row in draw.rows]
-        expected = [[a == b and i != j for j, b in enumerate(views)] for i, a in enumerate(views)]
-        assert batch.same_view.tolist() == expected
+        shown = [samples[row] for row in draw.rows]
+        general = draw.general.tolist()
+        expected = [
+            [
+                i != j and (one.view == other.view or (general[j] and one.kind == other.kind))
+                for j, other in enumerate(shown)
+            ]
+            for i, one in enumerate(shown)
+        ]
+        assert batch.also_fits.tolist() == expected
+        for text, sample, of_kind in zip(draw.captions, shown, general, strict=True):
+            whole = sample.kind_caption if of_kind else "caption"
+            assert set(text.split()) <= set(whole.split()) or (not of_kind and text.split()[-1].isdigit())
+        assert 0 < sum(map(sum, (one.general.tolist() for one in draws))) < 12 * len(draws) / 2
         title, _, _, status = batch.boxes[0].tolist()
         assert title == pytest.approx([1, 0, 0.1, 1, 0.2]) and status == [0] * 5
 

@@ -1,0 +1,52 @@
+"""Quantization-aware fine-tuning: while it learns, the encoder hears the noise that the export will add.
+
+Forward values are rounded as the precision plan will round them, gradients pass as if they were not (the
+straight-through estimator of Bengio et al., 2013; as in Jacob et al., 2018). Rounded are the word vectors, to
+4 bits with a scale a row, and what goes into and comes out of every linear layer, to 8 bits with a range a
+tensor. Weights of linear layers and convolutions have a scale a channel and lose too little to matter.
+"""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+WORD_LEVELS = 7
+"""Largest magnitude of a signed 4-bit number whose range is symmetric."""
+STEPS = 255
+"""Of an 8-bit range."""
+
+
+def round_activations(encoder: nn.Module) -> None:
+    """Makes an encoder, in place, round its word vectors and the inputs and outputs of its linear layers."""
+    words = _largest_table(encoder)
+    for module in encoder.modules():
+        if module is words:
+            module.register_forward_hook(lambda _, __, rows: _through(rows, _four_bits(rows)))
+        elif isinstance(module, nn.Linear):
+            module.register_forward_pre_hook(lambda _, inputs: (_through(inputs[0], _eight_bits(inputs[0])),))
+            module.register_forward_hook(lambda _, __, found: _through(found, _eight_bits(found)))
+
+
+def _largest_table(encoder: nn.Module) -> nn.Embedding | None:
+    tables = [module for module in encoder.modules() if isinstance(module, nn.Embedding)]
+    return max(tables, key=lambda table: table.num_embeddings, default=None)
+
+
+def _through(exact: Tensor, rounded: Tensor) -> Tensor:
+    """The rounded values, with the gradient of the exact ones."""
+    return exact + (rounded - exact).detach()
+
+
+def _four_bits(rows: Tensor) -> Tensor:
+    """Rounds vectors, [..., D], each to 15 levels of its own scale."""
+    rows = rows.detach()
+    scale = (rows.abs().amax(dim=-1, keepdim=True) / WORD_LEVELS).clamp(min=1e-12)
+    return (rows / scale).round() * scale
+
+
+def _eight_bits(values: Tensor) -> Tensor:
+    """Rounds a tensor to 256 levels between its smallest and its largest value."""
+    exact = values.detach().float()
+    low, high = exact.amin().clamp(max=0), exact.amax().clamp(min=0)
+    scale = ((high - low) / STEPS).clamp(min=1e-12)
+    return ((exact / scale).round() * scale).to(values.dtype)

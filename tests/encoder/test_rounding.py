@@ -1,0 +1,52 @@
+"""Quantization-aware fine-tuning: what it rounds, how coarsely, and that gradients pass."""
+
+import copy
+
+import numpy as np
+import torch
+
+from encoder.config import preset
+from encoder.model import build
+from encoder.train.rounding import round_activations
+
+
+def _texts():
+    ids = torch.randint(5, 30000, (4, 12), generator=torch.Generator().manual_seed(0), dtype=torch.int32)
+    return ids, torch.ones_like(ids)
+
+
+def test_word_vectors_have_fifteen_levels_and_learn_nevertheless():
+    encoder = build(preset("balanced"))
+    words = encoder.text.bert.embeddings.word_embeddings
+    exact = words.weight.detach().clone()
+    round_activations(encoder)
+    rows = words(torch.arange(1, 101))
+    scale = exact[1:101].abs().amax(1, keepdim=True) / 7
+    levels = (rows / scale).detach()
+    assert torch.allclose(levels, levels.round(), atol=1e-4) and levels.abs().max() < 7.001
+    assert (rows - exact[1:101]).abs().max() <= scale.max() / 2 + 1e-6
+    rows.square().sum().backward()
+    np.testing.assert_allclose(words.weight.grad[1:101], 2 * rows.detach(), rtol=1e-5)
+
+
+def test_linear_layers_pass_at_most_256_values_and_stay_close():
+    encoder = build(preset("balanced"))
+    rounded = copy.deepcopy(encoder)
+    round_activations(rounded)
+    seen = {}
+    rounded.text.bert.encoder.layer[0].intermediate.dense.register_forward_hook(
+        lambda _, inputs, found: seen.update({"in": inputs[0], "out": found})
+    )
+    exact, noisy = encoder.encode_text(*_texts()), rounded.encode_text(*_texts())
+    for values in seen.values():
+        assert 50 < values.unique().numel() <= 256
+    cosine = torch.cosine_similarity(exact[:, 0], noisy[:, 0])
+    assert cosine.min() > 0.98 and not torch.equal(exact, noisy)
+    noisy.sum().backward()
+    assert all(p.grad is not None for p in rounded.text.bert.encoder.layer[1].parameters())
+
+
+def test_a_constant_tensor_survives():
+    encoder = build(preset("balanced"))
+    round_activations(encoder)
+    assert torch.isfinite(encoder.user(torch.zeros(1, 64))).all()
