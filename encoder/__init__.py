@@ -1,6 +1,11 @@
 """The screen-context encoder in PyTorch: screenshot, typed text and user vector to one embedding."""
 
+import logging
+
 from encoder.config import PRESETS, ConfigError, EncoderConfig, preset
+
+# torchao, which transformers loads where it is installed, makes torch warn of torchao's own code.
+logging.getLogger("torch.utils._pytree").setLevel(logging.ERROR)
 
 __all__ = ["PRESETS", "ConfigError", "EncoderConfig", "build", "preset"]
 

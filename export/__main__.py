@@ -1,4 +1,4 @@
-"""Command line: `python -m export [PRESET]` and `python -m export check [PRESET]`."""
+"""Command line: `python -m export [PRESET]`, and its commands `check` and `plan`."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from encoder.config import PRESETS
 from export import arm64
 from export.budgets import Budget, memory_budget
 from export.pipeline import StepError, find_unchanged, run
+from export.planning import command as planning
 from export.report.console import print_budgets, print_result, print_weights, step_progress
 from export.request import ROOT, read_request
 from runtime.bundle import Bundle
@@ -24,13 +25,13 @@ EXIT_GATE, EXIT_USE, EXIT_INTERRUPT = 1, 2, 130
 def main(arguments: list[str] | None = None) -> int:
     """Runs a command; returns 0, 1 where a gated limit failed, or 2 for bad use or bad input."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
-    command = arguments.pop(0) if arguments and arguments[0] == "check" else "export"
+    command = arguments.pop(0) if arguments and arguments[0] in ("check", "plan") else "export"
     parser = _parser(command)
     options, unknown = parser.parse_known_args(arguments)
     if unknown:
         parser.refuse(unknown)
     try:
-        return _check(options) if command == "check" else _export(options)
+        return COMMANDS[command](options)
     except ValueError as error:
         return _fail(str(error), EXIT_USE)
     except StepError as error:
@@ -42,6 +43,8 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _parser(command: str) -> argparse.ArgumentParser:
+    if command == "plan":
+        return planning.make_parser()
     if command == "check":
         parser = Parser(
             prog="python -m export check", description="Gate: exits 1 if a budget fails.", allow_abbrev=False
@@ -50,7 +53,8 @@ def _parser(command: str) -> argparse.ArgumentParser:
         parser = Parser(
             prog="python -m export",
             description="Turns an encoder into a verified bundle: ONNX and TFLite, float and INT8.",
-            epilog="'python -m export check [PRESET]' gates the budgets of a bundle.",
+            epilog="'python -m export check [PRESET]' gates the budgets of a bundle; "
+            "'python -m export plan [PRESET]' searches its precision plan.",
             allow_abbrev=False,
         )
         _add_inputs(parser)
@@ -111,6 +115,9 @@ def _check(options: argparse.Namespace) -> int:
         print_weights(console, bundle.manifest["weights"])
         print_budgets(console, budgets)
     return EXIT_GATE if any(budget.passed is False for budget in budgets) else 0
+
+
+COMMANDS = {"export": _export, "check": _check, "plan": planning.run}
 
 
 def _shown(path: Path) -> str:

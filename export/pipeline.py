@@ -9,7 +9,7 @@ import multiprocessing
 import os
 import shutil
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from pathlib import Path
 from typing import Any
@@ -86,12 +86,28 @@ def run(request: Request, on_step: OnStep, *, force: bool = False) -> dict[str, 
             shutil.rmtree(CACHE, ignore_errors=True)
         _sweep(request.out)
         folders = _folders(request)
-        _run_steps(request, folders, on_step)
+        _run_steps(request, folders, on_step, STEPS)
         on_step(BUNDLE, "started")
         manifest = write_bundle(request, folders, inputs_sha256(request))
         on_step(BUNDLE, "done")
         _forget_old(folders)
         return manifest
+
+
+def run_steps(request: Request, names: tuple[str, ...], on_step: OnStep) -> dict[str, Path]:
+    """Runs some steps, and what they need, without writing a bundle; returns their folders in the cache.
+
+    Raises:
+        StepError: a step failed.
+    """
+    steps = {step.name: step for step in STEPS}
+    wanted = list(names)
+    for name in wanted:
+        wanted += [need for need in steps[name].needs if need not in wanted]
+    with _locked():
+        folders = _folders(request)
+        _run_steps(request, folders, on_step, [step for step in STEPS if step.name in wanted])
+    return {name: folders[name] for name in wanted}
 
 
 @contextlib.contextmanager
@@ -126,9 +142,9 @@ def _folders(request: Request) -> dict[str, Path]:
     return {name: CACHE / f"{name}-{key[:16]}" for name, key in keys.items()}
 
 
-def _run_steps(request: Request, folders: dict[str, Path], on_step: OnStep) -> None:
-    waiting = [step for step in STEPS if not folders[step.name].is_dir()]
-    for step in STEPS:
+def _run_steps(request: Request, folders: dict[str, Path], on_step: OnStep, steps: Sequence[Step]) -> None:
+    waiting = [step for step in steps if not folders[step.name].is_dir()]
+    for step in steps:
         if step not in waiting:
             on_step(step, "cached")
     if not waiting:

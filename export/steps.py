@@ -91,13 +91,13 @@ def make_onnx(request: Request, folders: Mapping[str, Path], out: Path) -> None:
 def make_tflite_int8(request: Request, folders: Mapping[str, Path], out: Path) -> None:
     """Calibrates and quantizes the .tflite, and lists the precision that every layer got."""
     from export.quantize.layers import layer_precisions
-    from export.quantize.tflite import quantize_tflite
+    from export.quantize.tflite import quantize_tflite, slim
 
     samples = {part: list(_calibration(folders["golden"], part)) for part in PARTS}
-    quantize_tflite(
-        folders["tflite"] / "encoder_fp32.tflite", request.plan.tflite, samples, out / "encoder.tflite"
-    )
-    layers = layer_precisions(out / "encoder.tflite")
+    source, target = folders["tflite"] / "encoder_fp32.tflite", out / "encoder.tflite"
+    quantize_tflite(source, request.plan.tflite, samples, target)
+    layers = layer_precisions(target)  # by the names that the finished file no longer has
+    slim(target, source)
     plan = {"plan": request.plan.to_dict(), "layers": layers}
     (out / "plan.json").write_text(json.dumps(plan, indent=1) + "\n")
 

@@ -2,12 +2,16 @@
 
 Forward values are rounded as the precision plan will round them, gradients pass as if they were not (the
 straight-through estimator of Bengio et al., 2013; as in Jacob et al., 2018). Rounded are the word vectors, to
-4 bits with a scale a row, and what goes into and comes out of every linear layer, to 8 bits with a range a
-tensor. Weights of linear layers and convolutions have a scale a channel and lose too little to matter.
+4 bits with a scale a row, and to 8 bits, with a range a tensor, what goes into and comes out of every linear
+layer, every activation of a convolution, and every residual sum of the backbone. Weights have a scale a
+channel and lose too little to matter.
 """
 
 from __future__ import annotations
 
+import torch
+from timm.layers import BatchNormAct2d
+from timm.models.byobnet import BottleneckBlock
 from torch import Tensor, nn
 
 WORD_LEVELS = 7
@@ -17,19 +21,33 @@ STEPS = 255
 
 
 def round_activations(encoder: nn.Module) -> None:
-    """Makes an encoder, in place, round its word vectors and the inputs and outputs of its linear layers."""
+    """Makes an encoder, in place, round its word vectors and activations."""
     words = _largest_table(encoder)
     for module in encoder.modules():
         if module is words:
             module.register_forward_hook(lambda _, __, rows: _through(rows, _four_bits(rows)))
         elif isinstance(module, nn.Linear):
-            module.register_forward_pre_hook(lambda _, inputs: (_through(inputs[0], _eight_bits(inputs[0])),))
-            module.register_forward_hook(lambda _, __, found: _through(found, _eight_bits(found)))
+            module.register_forward_pre_hook(_round_input)
+            module.register_forward_hook(_round_output)
+        elif isinstance(module, BatchNormAct2d):
+            module.act.register_forward_pre_hook(_round_input)
+            if not isinstance(module.act, nn.Identity):
+                module.act.register_forward_hook(_round_output)
+        elif isinstance(module, BottleneckBlock):
+            module.register_forward_hook(_round_output)
 
 
 def _largest_table(encoder: nn.Module) -> nn.Embedding | None:
     tables = [module for module in encoder.modules() if isinstance(module, nn.Embedding)]
     return max(tables, key=lambda table: table.num_embeddings, default=None)
+
+
+def _round_input(_: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    return (_eight_bits(inputs[0]), *inputs[1:])
+
+
+def _round_output(_: nn.Module, __: tuple[Tensor, ...], found: Tensor) -> Tensor:
+    return _eight_bits(found)
 
 
 def _through(exact: Tensor, rounded: Tensor) -> Tensor:
@@ -45,8 +63,9 @@ def _four_bits(rows: Tensor) -> Tensor:
 
 
 def _eight_bits(values: Tensor) -> Tensor:
-    """Rounds a tensor to 256 levels between its smallest and its largest value."""
-    exact = values.detach().float()
-    low, high = exact.amin().clamp(max=0), exact.amax().clamp(min=0)
+    """Rounds a tensor to 256 levels from its smallest to its largest value; the gradient passes."""
+    low, high = (bound.float() for bound in values.detach().aminmax())
+    low, high = low.clamp(max=0), high.clamp(min=0)
     scale = ((high - low) / STEPS).clamp(min=1e-12)
-    return ((exact / scale).round() * scale).to(values.dtype)
+    zero = (-low / scale).round().clamp(0, STEPS).to(torch.int32)
+    return torch.fake_quantize_per_tensor_affine(values.float(), scale, zero, 0, STEPS).to(values.dtype)

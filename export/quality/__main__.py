@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -102,7 +103,8 @@ def _layers(bundle: Bundle, options: argparse.Namespace) -> int:
         files = [
             bundle.file(select_files(bundle.files, *engine)["vision"]) for engine in (REFERENCE, SHIPPED)
         ]
-        errors = layer_errors(*files, golden)
+        layers = json.loads(bundle.file("plan.json").read_text())["layers"]
+        errors = layer_errors(*files, layers, golden)
     if options.json:
         print(plain_json([vars(error) for error in errors]))
     else:

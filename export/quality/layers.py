@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from export.quantize.layers import layer_precisions, short_name, walk
+from export.quantize.layers import short_name, walk
+from export.quantize.tflite import restored
 from runtime.bundle import PARTS, SIGNATURES
 
 SCREENS = 8
@@ -37,7 +38,11 @@ class LayerError:
 
 
 def layer_errors(
-    fp32: Path, int8: Path, golden: Mapping[str, np.ndarray], screens: int = SCREENS
+    fp32: Path,
+    int8: Path,
+    layers: Sequence[Mapping[str, str]],
+    golden: Mapping[str, np.ndarray],
+    screens: int = SCREENS,
 ) -> list[LayerError]:
     """Runs both files on parity screens and compares every operator's output.
 
@@ -46,6 +51,7 @@ def layer_errors(
     Args:
         fp32: the float file.
         int8: the file made of it.
+        layers: as the bundle's plan.json lists them.
         golden: the parity screens' inputs and PyTorch's outputs.
         screens: how many of them to run.
 
@@ -55,7 +61,7 @@ def layer_errors(
     noises = _noises(fp32, int8, golden, screens)
     known = {
         (row["signature"], row["layer"], row["operator"]): row["precision"]
-        for row in layer_precisions(int8)
+        for row in layers
         if row["precision"] != "float"
     }
     found = []
@@ -86,7 +92,13 @@ def _noises(
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # keeping every tensor costs memory: that is wanted here
         compared = compare_model(
-            fp32.read_bytes(), int8.read_bytes(), data, [metric], [_noise], use_xnnpack=False, num_threads=1
+            fp32.read_bytes(),
+            restored(int8, fp32),
+            data,
+            [metric],
+            [_noise],
+            use_xnnpack=False,
+            num_threads=1,
         )
     noises = {}
     for part in PARTS:

@@ -6,6 +6,8 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from export.quantize.packed_words import PACKED, UNPACKED
+
 MOVES = ("RESHAPE", "TRANSPOSE", "SLICE", "SQUEEZE", "EXPAND_DIMS", "QUANTIZE", "DEQUANTIZE", "CAST")
 """Operators that compute nothing of the model's own."""
 
@@ -28,7 +30,7 @@ def layer_precisions(path: Path) -> list[dict[str, str]]:
     """Lists `signature`, `layer`, `operator` and `precision` of every operator that computes, in order.
 
     Precision is `static_int8` (INT8 in and out), `dynamic_int8` (INT8 weights, float in and out),
-    `weight_int4` (4-bit weights, float out) or `float`.
+    `weight_int4` (4-bit weights, float out), `packed_int4` (a packed table, float out) or `float`.
     """
     from ai_edge_litert.tools import flatbuffer_utils
 
@@ -39,7 +41,11 @@ def layer_precisions(path: Path) -> list[dict[str, str]]:
             continue
         inputs = [graph.tensors[index] for index in operator.inputs if index >= 0]
         integer = any(tensor.type == types.INT8 for tensor in inputs)
-        if any(tensor.type == types.INT4 for tensor in inputs):
+        if UNPACKED in name:
+            if kind != "GATHER" or not integer:
+                continue  # what unpacks is no layer of the model
+            kind, name, precision = "EMBEDDING_LOOKUP", name.split(UNPACKED)[0], PACKED
+        elif any(tensor.type == types.INT4 for tensor in inputs):
             precision = "weight_int4"
         elif graph.tensors[operator.outputs[0]].type == types.INT8:
             precision = "static_int8"

@@ -3,44 +3,64 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 import numpy as np
 
+from export.quantize.byte_input import bypass_float
 from export.quantize.layers import walk
+from export.quantize.packed_words import PACKED, pack_lookups
 from export.quantize.plan import PlanError, Rule, TflitePlan
+from export.quantize.slim import restore_names, shorten_names
 from export.tflite import quiet
 
 REDUCED_PRECISION = "reduced_precision_support"
 """Metadata entry by which XNNPACK may compute a file's float operators in fp16, where the CPU has it."""
 
 
+Samples = Mapping[str, Iterable[dict[str, np.ndarray]]]
+"""Calibration inputs by signature, each a dict by input name."""
+
+
 def quantize_tflite(
-    source: Path, plan: TflitePlan, samples: Mapping[str, Iterable[dict[str, np.ndarray]]], path: Path
+    source: Path, plan: TflitePlan, samples: Samples, path: Path, *, ranges: dict | None = None
 ) -> None:
     """Writes the quantized file.
 
     Args:
         source: the float32 file.
         plan: precisions by layer.
-        samples: calibration inputs by signature, each a dict by input name.
+        samples: to calibrate with.
         path: the file to write.
+        ranges: what `calibrate` found by a plan with the same integer layers or more; None calibrates here.
 
     Raises:
         PlanError: a rule matches no operator of the file.
     """
+    check_rules(plan, operators(source), plan_name=path.name)
+    engine = _engine(source, plan)
+    with quiet():
+        if engine.need_calibration and ranges is None:
+            ranges = _calibrate(source, engine, plan, samples)
+        quantized = engine.quantize(ranges if engine.need_calibration else None).quantized_model
+    path.write_bytes(_finished(bytes(quantized), plan))
+
+
+def calibrate(source: Path, plan: TflitePlan, samples: Samples) -> dict:
+    """Returns the ranges of all activations that a plan computes in integers."""
+    with quiet():
+        return _calibrate(source, _engine(source, plan), plan, samples)
+
+
+def _engine(source: Path, plan: TflitePlan):
     from ai_edge_quantizer import quantizer
 
-    check_rules(plan, operators(source), plan_name=path.name)
     engine = quantizer.Quantizer(str(source))
     for rule in plan.rules:
-        for operator in rule.operators:
+        for operator in rule.operators if rule.precision != PACKED else ():
             _add_rule(engine, rule, operator)
-    with quiet():
-        ranges = _calibrate(source, engine, plan, samples) if engine.need_calibration else None
-        quantized = engine.quantize(ranges).quantized_model
-    path.write_bytes(_with_metadata(bytes(quantized), plan.arithmetic))
+    return engine
 
 
 def operators(path: Path) -> list[tuple[str, str, str]]:
@@ -95,16 +115,38 @@ def _calibrate(source: Path, engine, plan: TflitePlan, samples) -> dict:
     return collector.get_model_qsvs()
 
 
-def _with_metadata(model_bytes: bytes, arithmetic: str) -> bytes:
-    if arithmetic == "fp32":
-        return model_bytes
+def _finished(model_bytes: bytes, plan: TflitePlan) -> bytes:
+    """Does what the quantizer does not: byte input, packed tables, the metadata for reduced precision."""
     from ai_edge_litert.tools import flatbuffer_utils
 
     schema = flatbuffer_utils.schema_fb
     model = flatbuffer_utils.read_model_from_bytearray(bytearray(model_bytes))
-    buffer, entry = schema.BufferT(), schema.MetadataT()
-    buffer.data = np.frombuffer(b"fp16accfp16", dtype=np.uint8)
-    entry.name, entry.buffer = REDUCED_PRECISION, len(model.buffers)
-    model.buffers.append(buffer)
-    model.metadata = [*(model.metadata or []), entry]
+    bypass_float(model, schema)
+    for rule in plan.rules:
+        if rule.precision == PACKED:
+            pack_lookups(model, schema, rule.layers)
+    if plan.arithmetic == "fp16":
+        buffer, entry = schema.BufferT(), schema.MetadataT()
+        buffer.data = np.frombuffer(b"fp16accfp16", dtype=np.uint8)
+        entry.name, entry.buffer = REDUCED_PRECISION, len(model.buffers)
+        model.buffers.append(buffer)
+        model.metadata = [*(model.metadata or []), entry]
+    return bytes(flatbuffer_utils.convert_object_to_bytearray(model))
+
+
+def slim(path: Path, source: Path) -> None:
+    """Takes the tensors' names out of a quantized file; `restored` puts those of `source` back."""
+    path.write_bytes(_renamed(path, source, shorten_names))
+
+
+def restored(path: Path, source: Path) -> bytes:
+    """Returns a slim file with the tensors' names of `source`, the float file that it was made of."""
+    return _renamed(path, source, restore_names)
+
+
+def _renamed(path: Path, source: Path, change: Callable) -> bytes:
+    from ai_edge_litert.tools import flatbuffer_utils
+
+    model, original = (flatbuffer_utils.read_model(str(file)) for file in (path, source))
+    change(model, original)
     return bytes(flatbuffer_utils.convert_object_to_bytearray(model))

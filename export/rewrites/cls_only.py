@@ -1,7 +1,8 @@
 """Computes BERT's last layer for the [CLS] token alone, the only one that is read.
 
 Keys and values still come from all tokens; queries, output projection and feed-forward part shrink from 64
-rows to one. Measured on the A76 in the shipped file: `text` 3.183 -> 1.916 million instructions.
+rows to one. The one token type is part of the positions. Measured on the A76 in the shipped file: `text`
+3.183 -> 1.916 million instructions, and 33 kB less.
 """
 
 from __future__ import annotations
@@ -18,14 +19,21 @@ class ClsOnly(nn.Module):
 
     def __init__(self, text: BertTiny):
         super().__init__()
-        self.bert = text.bert
+        embeddings = text.bert.embeddings
+        self.words, self.norm = embeddings.word_embeddings, embeddings.LayerNorm
+        self.layers = text.bert.encoder.layer
         self.projection = text.projection
+        types = embeddings.token_type_embeddings.weight[0]
+        self.register_buffer(
+            "positions", (embeddings.position_embeddings.weight + types)[None]
+        )  # [1, most, 128]
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
         """Maps int32 [B, L] twice to float32 [B, 1, dim]."""
         padding = (attention_mask[:, None, None, :].float() - 1.0) * PADDING_BIAS  # [B, 1, 1, L]
-        states = self.bert.embeddings(input_ids=input_ids)  # [B, L, 128]
-        *layers, last = self.bert.encoder.layer
+        embedded = self.words(input_ids) + self.positions[:, : input_ids.shape[1]]
+        states = self.norm(embedded)  # [B, L, 128]
+        *layers, last = self.layers
         for layer in layers:
             states = layer(states, attention_mask=padding)[0]
         attention, cls = last.attention.self, states[:, :1]

@@ -93,7 +93,7 @@ def test_the_plan_lists_the_precision_of_every_layer(bundle):
     rows = {(row["layer"], row["operator"]): row["precision"] for row in plan["layers"]}
     assert rows["backbone.features.stem.conv", "CONV_2D"] == "static_int8"
     assert {row["precision"] for row in plan["layers"] if row["operator"] == "EMBEDDING_LOOKUP"} == {
-        "weight_int4"
+        "packed_int4"
     }
     assert {row["precision"] for row in plan["layers"] if row["operator"] == "FULLY_CONNECTED"} == {
         "static_int8"

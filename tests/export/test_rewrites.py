@@ -8,15 +8,21 @@ from torch import nn
 from encoder import build
 from export.rewrites import rewrite
 from export.rewrites.fold_batch_norm import fold_batch_norm
+from export.rewrites.head_layout import HeadLayout, head_layout
+from export.rewrites.patch_tokens import PatchTokens, patch_tokens
+from export.rewrites.rms_norms import RmsNorm, rms_norms
 
 
 def _stir_norms(module: nn.Module) -> None:
-    """Gives batch norms statistics as training would; fresh ones are the identity, and folding them proves nothing."""
+    """Gives norms what training would; fresh ones are the identity, and folding them proves nothing."""
     generator = torch.Generator().manual_seed(1)
     for child in module.modules():
         if isinstance(child, nn.BatchNorm2d):
             child.running_mean.normal_(0, 0.3, generator=generator)
             child.running_var.uniform_(0.5, 2, generator=generator)
+            child.weight.data.uniform_(0.5, 1.5, generator=generator)
+            child.bias.data.normal_(0, 0.3, generator=generator)
+        elif isinstance(child, nn.LayerNorm):
             child.weight.data.uniform_(0.5, 1.5, generator=generator)
             child.bias.data.normal_(0, 0.3, generator=generator)
 
@@ -50,3 +56,37 @@ def test_folding_batch_norms_is_exact(name):
     fold_batch_norm(model)
     scale = float(expected.abs().max())
     torch.testing.assert_close(model(pixels), expected, atol=1e-5 * max(1.0, scale), rtol=0)
+
+
+def _features(backbone: nn.Module, size=(128, 64)) -> torch.Tensor:
+    generator = torch.Generator().manual_seed(3)
+    return backbone(torch.randint(0, 256, (2, *size, 3), generator=generator, dtype=torch.uint8))
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("backbone", ["mobilevit_xxs", "mobilevit_xs"])
+@pytest.mark.parametrize(
+    ("change", "left", "count"),
+    [(rms_norms, RmsNorm, 21), (head_layout, HeadLayout, 9), (patch_tokens, PatchTokens, 3)],
+)
+def test_a_rewrite_of_mobilevit_is_exact(backbone, change, left, count):
+    encoder = build({"backbone": backbone, "image_size": (128, 64)}, seed=5)
+    _stir_norms(encoder)
+    fold_batch_norm(encoder)
+    expected = _features(encoder.backbone)
+    change(encoder)
+    found = _features(encoder.backbone)
+    scale = max(1.0, float(expected.abs().max()))
+    torch.testing.assert_close(found, expected, atol=1e-5 * scale, rtol=0)
+    assert sum(isinstance(child, left) for child in encoder.backbone.modules()) == count
+    norms = sum(isinstance(child, nn.LayerNorm) for child in encoder.backbone.modules())
+    assert norms == (0 if change is rms_norms else 21)
+
+
+@torch.no_grad()
+def test_other_backbones_pass_untouched():
+    encoder = build({"backbone": "mobilenetv3_small_100", "image_size": (128, 64)}, seed=5)
+    before = [id(module) for module in encoder.backbone.modules()]
+    for change in (rms_norms, head_layout, patch_tokens):
+        change(encoder)
+    assert [id(module) for module in encoder.backbone.modules()] == before

@@ -1,0 +1,129 @@
+"""Command line: `python -m export plan [PRESET]`, the search of the precision plan."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from encoder.config import PRESETS
+from export.planning.report import draw, print_search
+from export.quantize.plan import PLANS, PlanError
+from export.report.console import step_progress
+from export.request import ROOT, read_request
+from runtime.terminal import Parser, quiet_engine
+
+EXIT_GATE = 1
+CENTRED_LIMIT, BYTES_LIMIT = 0.96, 4_900_000
+"""What a plan must keep on the judged calibration screens: a hundredth more than parity asks, since other
+screens may be worse, and the size of the file."""
+
+
+def make_parser() -> Parser:
+    """Returns the parser of `python -m export plan`."""
+    parser = Parser(
+        prog="python -m export plan",
+        description="Searches the cheapest precision plan: tries each group of layers in float, on the "
+        "emulated phone.",
+        epilog="Ten to twenty minutes on two cores; what was tried before is not tried again.",
+        allow_abbrev=False,
+    )
+    add = parser.add_argument
+    add("preset", nargs="?", default="balanced", help=f"one of: {', '.join(PRESETS)} (default balanced)")
+    add("--profile", help="phone of export/arm64/profiles.toml (default: the target)")
+    add("--plan", type=Path, metavar="FILE", help="plan to start from (default: the preset's)")
+    add("--out", type=Path, metavar="DIR", help="where results go (default build/plan/PRESET)")
+    add(
+        "--cosine",
+        type=float,
+        default=CENTRED_LIMIT,
+        metavar="X",
+        help="least centred cosine (default %(default)s)",
+    )
+    add(
+        "--bytes",
+        type=int,
+        default=BYTES_LIMIT,
+        metavar="N",
+        help="most bytes of the file (default %(default)s)",
+    )
+    add("--write", action="store_true", help="make the result the preset's committed plan")
+    add("--explain", action="store_true", help="only show the search that chose the committed plan")
+    add("--json", action="store_true", help="print the search as JSON")
+    return parser
+
+
+def run(options: argparse.Namespace) -> int:
+    """Searches or explains; returns 0, or 1 where no plan keeps the limits.
+
+    Raises:
+        PlanError: there is no committed search to explain, or the plan cannot be carried out.
+    """
+    console = Console()
+    found = _committed(options.preset) if options.explain else _search(options)
+    if options.json:
+        print(json.dumps(found))
+    else:
+        print_search(console, found)
+    return 0 if found["chosen"] else EXIT_GATE
+
+
+def _search(options: argparse.Namespace) -> dict:
+    from export.arm64.profiles import choose
+    from export.planning.groups import integer_groups
+    from export.planning.search import search
+    from export.planning.trial import open_trials
+    from export.quantize.tflite import operators
+
+    request = read_request(options.preset, plan_file=options.plan)
+    profile = choose([options.profile] if options.profile else None)[0]
+    with step_progress(Console(stderr=True)) as on_step:
+        trials = open_trials(request, profile, on_step)
+    groups = integer_groups(request.plan.tflite, operators(trials.source))
+    limits = {"cosine_min": options.cosine, "file_bytes": options.bytes}
+    with _progress() as on_trial:
+        trials.calibrate(request.plan.tflite)
+        found = search(request.plan.tflite, groups, trials, limits, on_trial)
+    values = found.to_dict()
+    out = options.out or ROOT / "build" / "plan" / options.preset
+    out.mkdir(parents=True, exist_ok=True)
+    folders = [(out / "plan.json", out / "search.json")]
+    if options.write:
+        folders.append(_committed_files(options.preset))
+    for plan, search_file in folders if found.plan else []:
+        plan.write_text(json.dumps(replace(request.plan, tflite=found.plan).to_dict(), indent=1) + "\n")
+        search_file.write_text(json.dumps(values, indent=1) + "\n")
+    draw(values, out / "pareto.png")
+    return values
+
+
+def _committed_files(preset: str) -> tuple[Path, Path]:
+    return PLANS / f"{preset}.json", PLANS / f"{preset}.search.json"
+
+
+def _committed(preset: str) -> dict:
+    path = _committed_files(preset)[1]
+    try:
+        return json.loads(path.read_text())
+    except FileNotFoundError:
+        raise PlanError(
+            f"{path}: no search is committed; run python -m export plan {preset} --write"
+        ) from None
+
+
+@contextmanager
+def _progress() -> Iterator:
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with quiet_engine() as stderr:
+        console = Console(file=stderr)
+        with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+            task = progress.add_task("trials", total=None)
+            yield lambda done, total, what: progress.update(
+                task, completed=done, total=total, description=what
+            )

@@ -1,0 +1,160 @@
+"""The search: each group's worth in float, then plans that give accuracy back, the best bargains first."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from export.planning.groups import Group
+from export.planning.trial import Trial, Trials
+from export.quantize.plan import Rule, TflitePlan
+
+STEPS = 10
+"""Groups that the front takes into float at most, one after the other."""
+LEAST_GAIN = 0.0005
+"""Of mean centred cosine: a group that gives less back in float stays in integers."""
+LEAST_COST = 0.01
+"""Million instructions below which a group in float counts as free."""
+STARTS = {
+    "float": (),
+    "dynamic": (Rule(".*", ("FULLY_CONNECTED", "CONV_2D", "DEPTHWISE_CONV_2D"), "dynamic_int8"),),
+}
+"""Plans that win on cores without dot products, tried beside the given one."""
+
+OnTrial = Callable[[int, int, str], None]
+
+
+@dataclass(frozen=True)
+class Sensitivity:
+    """What a group would give and cost in float: differences to the plan as it is.
+
+    Attributes:
+        group: which.
+        gain: mean centred cosine won.
+        minsns: million instructions more.
+        file_bytes: bytes more.
+    """
+
+    group: Group
+    gain: float
+    minsns: float
+    file_bytes: int
+
+
+@dataclass(frozen=True)
+class Point:
+    """A plan of the front: which groups it keeps in float beyond the given plan, and what that gives."""
+
+    name: str
+    floats: tuple[str, ...]
+    trial: Trial
+
+
+@dataclass(frozen=True)
+class Search:
+    """All that a search found.
+
+    Attributes:
+        profile: name of the emulated phone.
+        limits: `cosine_min` and `file_bytes` that the chosen plan keeps.
+        sensitivities: every group, the largest gain first.
+        points: the given plan, the other starts, and the front.
+        chosen: name of the cheapest point within the limits; None where none is.
+        plan: the chosen point's plan.
+    """
+
+    profile: str
+    limits: dict[str, float]
+    sensitivities: tuple[Sensitivity, ...]
+    points: tuple[Point, ...]
+    chosen: str | None
+    plan: TflitePlan | None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Returns the search as JSON types, without the names of single layers."""
+        rows = [
+            {"signature": row.group.signature, "group": row.group.name, "gain": row.gain,
+             "minsns": row.minsns, "file_bytes": row.file_bytes}
+            for row in self.sensitivities
+        ]  # fmt: skip
+        points = [{"name": p.name, "floats": list(p.floats), **asdict(p.trial)} for p in self.points]
+        return {
+            "profile": self.profile, "limits": self.limits, "sensitivities": rows, "points": points,
+            "chosen": self.chosen,
+        }  # fmt: skip
+
+
+def search(
+    plan: TflitePlan,
+    groups: list[Group],
+    trials: Trials,
+    limits: dict[str, float],
+    on_trial: OnTrial = lambda done, total, what: None,
+) -> Search:
+    """Searches from a plan that computes as much as it can in integers.
+
+    Args:
+        plan: where to start.
+        groups: its integer groups.
+        trials: measures.
+        limits: `cosine_min` at least and `file_bytes` at most.
+        on_trial: called with trials done, trials in all (at most), and what is tried.
+
+    Raises:
+        Arm64Error: a file does not run on the phone.
+    """
+    total, done = 1 + len(STARTS) + len(groups) + STEPS, 0
+
+    def measure(rules: tuple[Rule, ...], what: str) -> Trial:
+        nonlocal done
+        on_trial(done, total, what)
+        done += 1
+        return trials.measure(replace(plan, rules=rules))
+
+    packed = tuple(rule for rule in plan.rules if rule.precision == "packed_int4")
+    points = [Point("given", (), measure(plan.rules, "the given plan"))]
+    points += [Point(name, (), measure((*rules, *packed), name)) for name, rules in STARTS.items()]
+    base = points[0].trial
+    found = []
+    for group in groups:
+        trial = measure((*plan.rules, group.float_rule), f"{group.signature} {group.name} in float")
+        more = round(trial.encode_minsns - base.encode_minsns, 4)
+        gain = round(base.noise - trial.noise, 5)
+        found.append(Sensitivity(group, gain, more, trial.file_bytes - base.file_bytes))
+    chosen: list[Group] = []
+    for row in bargains(found)[:STEPS]:
+        chosen.append(row.group)
+        rules = (*plan.rules, *(group.float_rule for group in chosen))
+        names = tuple(group.name for group in chosen)
+        points.append(Point(f"+{row.group.name}", names, measure(rules, f"{len(chosen)} groups in float")))
+    on_trial(total, total, "done")
+    winner = cheapest(points, limits)
+    found.sort(key=lambda row: -row.gain)
+    return Search(
+        trials.profile.name, limits, tuple(found), tuple(points), winner and winner.name,
+        None if winner is None else _plan_of(winner, plan, packed, chosen),
+    )  # fmt: skip
+
+
+def bargains(rows: list[Sensitivity]) -> list[Sensitivity]:
+    """The groups worth keeping in float, the most accuracy for an instruction first."""
+    worth = [row for row in rows if row.gain >= LEAST_GAIN]
+    return sorted(worth, key=lambda row: -row.gain / max(row.minsns, LEAST_COST))
+
+
+def cheapest(points: list[Point], limits: dict[str, float]) -> Point | None:
+    """The point with the fewest instructions within the limits; None where there is none."""
+    within = [
+        point
+        for point in points
+        if point.trial.cosine_min >= limits["cosine_min"] and point.trial.file_bytes <= limits["file_bytes"]
+    ]
+    return min(within, key=lambda point: point.trial.encode_minsns, default=None)
+
+
+def _plan_of(point: Point, plan: TflitePlan, packed: tuple[Rule, ...], chosen: list[Group]) -> TflitePlan:
+    if point.name in STARTS:
+        return replace(plan, rules=(*STARTS[point.name], *packed))
+    floats = tuple(group.float_rule for group in chosen[: len(point.floats)])
+    return replace(plan, rules=(*plan.rules, *floats))

@@ -1,0 +1,101 @@
+"""What is done to the quantized .tflite after the quantizer: packed words, short names, bytes in place of floats."""
+
+import numpy as np
+import pytest
+import torch
+from ai_edge_litert.interpreter import Interpreter
+from ai_edge_litert.tools import flatbuffer_utils
+
+from encoder import EncoderConfig
+from encoder.weights import load_encoder
+from export.quantize.layers import walk
+from export.quantize.packed_words import pack, pack_lookups, unpack
+from export.quantize.tflite import restored
+from runtime.bundle import Bundle
+
+SCHEMA = flatbuffer_utils.schema_fb
+
+
+@pytest.fixture(scope="module")
+def bundle(bundle_dir) -> Bundle:
+    return Bundle.load(bundle_dir)
+
+
+@pytest.fixture(scope="module")
+def golden(bundle_dir):
+    with np.load(bundle_dir / "golden.npz", allow_pickle=False) as arrays:
+        return dict(arrays)
+
+
+def _run(content: bytes, signature: str, **arrays) -> np.ndarray:
+    runner = Interpreter(model_content=content).get_signature_runner(signature)
+    return np.concatenate([
+        next(iter(runner(**{name: array[row : row + 1] for name, array in arrays.items()}).values()))
+        for row in range(len(next(iter(arrays.values()))))
+    ])  # fmt: skip
+
+
+def test_packing_rounds_to_the_nearest_of_fifteen_levels():
+    table = np.random.default_rng(0).normal(size=(500, 64)).astype(np.float32)
+    table[3] = 0
+    table[4, 1:] = 0
+    packed, scale = pack(table)
+    assert packed.dtype == np.int8 and packed.shape == (500, 32) and scale.shape == (500, 1)
+    found = unpack(packed, scale)
+    assert (np.abs(found - table) <= scale / 2 * (1 + 1e-5)).all()
+    assert np.unique(np.rint(found[0] / scale[0])).size <= 15
+    assert not found[3].any() and found[4, 0] == pytest.approx(table[4, 0])
+
+
+def test_a_table_of_odd_width_is_refused():
+    with pytest.raises(ValueError, match="5 columns"):
+        pack(np.ones((3, 5), np.float32))
+
+
+@torch.no_grad()
+def test_a_packed_lookup_gives_the_text_tower_its_rounded_words(bundle, golden):
+    """Against PyTorch with the same words rounded, through LiteRT, nothing else quantized."""
+    model = flatbuffer_utils.read_model(str(bundle.path / "encoder_fp32.tflite"))
+    assert pack_lookups(model, SCHEMA, "text") == 1
+    content = bytes(flatbuffer_utils.convert_object_to_bytearray(model))
+    inputs = {name: golden[name][:6] for name in ("input_ids", "attention_mask")}
+    encoder, _ = load_encoder(EncoderConfig.from_dict(bundle.manifest["config"]))
+    words = encoder.text.bert.embeddings.word_embeddings.weight
+    words.copy_(torch.from_numpy(unpack(*pack(words.numpy()))))
+    expected = encoder.encode_text(*(torch.from_numpy(array) for array in inputs.values()))
+    np.testing.assert_allclose(_run(content, "text", **inputs), expected, atol=1e-4)
+
+
+def test_lookups_that_the_plan_does_not_name_stay(bundle):
+    model = flatbuffer_utils.read_model(str(bundle.path / "encoder_fp32.tflite"))
+    assert pack_lookups(model, SCHEMA, "no such layer") == 0
+
+
+def test_the_shipped_file_carries_no_module_paths_and_gets_them_back(bundle, golden):
+    shipped, source = bundle.path / "encoder.tflite", bundle.path / "encoder_fp32.tflite"
+    assert b"torch.nn" not in shipped.read_bytes() and b"encoder." not in shipped.read_bytes()
+    named = restored(shipped, source)
+    names = {layer for *_, layer, _, _ in walk(source)}
+    model = flatbuffer_utils.read_model_from_bytearray(bytearray(named))
+    kept = {
+        tensor.name.decode() + ";" for graph in model.subgraphs for tensor in graph.tensors if tensor.name
+    }
+    assert len(names & kept) > 0.6 * len(names)
+    image = golden["image"][:2]
+    np.testing.assert_array_equal(
+        _run(named, "vision", image=image), _run(shipped.read_bytes(), "vision", image=image)
+    )
+
+
+def test_the_image_enters_as_bytes(bundle):
+    vision = [
+        (kind, node, graph)
+        for part, kind, _, node, graph in walk(bundle.path / "encoder.tflite")
+        if part == "vision"
+    ]
+    kind, node, graph = vision[0]
+    image, numbers = graph.tensors[node.inputs[0]], graph.tensors[node.outputs[0]]
+    assert kind == "QUANTIZE" and not any(kind == "CAST" for kind, *_ in vision)
+    assert (image.type, numbers.type) == (SCHEMA.TensorType.UINT8, SCHEMA.TensorType.INT8)
+    assert [float(image.quantization.scale[0]), int(image.quantization.zeroPoint[0])] == [1.0, 0]
+    assert [float(numbers.quantization.scale[0]), int(numbers.quantization.zeroPoint[0])] == [1.0, -128]
