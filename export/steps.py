@@ -91,7 +91,8 @@ def make_onnx(request: Request, folders: Mapping[str, Path], out: Path) -> None:
 def make_tflite_int8(request: Request, folders: Mapping[str, Path], out: Path) -> None:
     """Calibrates and quantizes the .tflite, and lists the precision that every layer got."""
     from export.quantize.layers import layer_precisions
-    from export.quantize.tflite import quantize_tflite, slim
+    from export.quantize.slim import slim
+    from export.quantize.tflite import quantize_tflite
 
     samples = {part: list(_calibration(folders["golden"], part)) for part in PARTS}
     source, target = folders["tflite"] / "encoder_fp32.tflite", out / "encoder.tflite"

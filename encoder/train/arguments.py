@@ -75,6 +75,10 @@ def _add_lengths(parser: Parser) -> None:
         "--rounded-share", type=_share, default=context.rounded_share, metavar="X",
         help="last part of the context stage, with the noise of quantization (default %(default)s)",
     )  # fmt: skip
+    add(
+        "--caption-weight", type=_rate, default=context.caption_weight, metavar="X",
+        help="of the captions in the loss (default %(default)s)",
+    )  # fmt: skip
     add("--save-every", type=_minutes, default=5.0, metavar="MINUTES", help="default 5")
     add("--validate-every", type=_minutes, default=4.0, metavar="MINUTES", help="default 4")
 
@@ -97,6 +101,7 @@ def read_options(given: argparse.Namespace) -> Options:
         default.context, steps=steps, minutes=minutes * (1 - text_share if given.stage == "all" else 1.0),
         batch=given.batch, rate=given.rate, backbone_rate=3 * given.rate, text_rate=0.2 * given.rate,
         low_resolution_share=given.low_resolution_share, rounded_share=given.rounded_share,
+        caption_weight=given.caption_weight,
     )  # fmt: skip
     options = replace(
         default, preset=given.preset, data=given.data, seed=given.seed, init=given.init, context=context,

@@ -17,7 +17,8 @@ from export.arm64.profiles import Profile
 from export.arm64.toolchain import Toolchain, open_toolchain
 from export.pipeline import CACHE, OnStep, run_steps
 from export.quantize.plan import TflitePlan
-from export.quantize.tflite import calibrate, quantize_tflite, slim
+from export.quantize.slim import slim
+from export.quantize.tflite import calibrate, quantize_tflite
 from export.request import Request
 from runtime.bundle import PARTS, SIGNATURES, file_sha256
 from runtime.engines import open_model

@@ -20,6 +20,7 @@ from export.quality.measure import ENGINES, REFERENCE, SHIPPED, measure
 from export.quality.outputs import Models, OnProgress
 from export.quality.split import FOLDER, read_split
 from export.quality.tables import Table, layers_table, tables
+from export.quantize.layers import layer_precisions
 from export.report.console import print_budgets
 from runtime.bundle import Bundle, select_files
 from runtime.parity import GOLDEN, load_golden
@@ -103,7 +104,12 @@ def _layers(bundle: Bundle, options: argparse.Namespace) -> int:
         files = [
             bundle.file(select_files(bundle.files, *engine)["vision"]) for engine in (REFERENCE, SHIPPED)
         ]
-        layers = json.loads(bundle.file("plan.json").read_text())["layers"]
+        listed = "plan.json" in bundle.files
+        layers = (
+            json.loads(bundle.file("plan.json").read_text())["layers"]
+            if listed
+            else layer_precisions(files[1])
+        )
         errors = layer_errors(*files, layers, golden)
     if options.json:
         print(plain_json([vars(error) for error in errors]))

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from export.quantize.layers import short_name, walk
-from export.quantize.tflite import restored
+from export.quantize.slim import restored
 from runtime.bundle import PARTS, SIGNATURES
 
 SCREENS = 8

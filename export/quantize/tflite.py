@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +12,6 @@ from export.quantize.byte_input import bypass_float
 from export.quantize.layers import walk
 from export.quantize.packed_words import PACKED, pack_lookups
 from export.quantize.plan import PlanError, Rule, TflitePlan
-from export.quantize.slim import restore_names, shorten_names
 from export.tflite import quiet
 
 REDUCED_PRECISION = "reduced_precision_support"
@@ -131,22 +130,4 @@ def _finished(model_bytes: bytes, plan: TflitePlan) -> bytes:
         entry.name, entry.buffer = REDUCED_PRECISION, len(model.buffers)
         model.buffers.append(buffer)
         model.metadata = [*(model.metadata or []), entry]
-    return bytes(flatbuffer_utils.convert_object_to_bytearray(model))
-
-
-def slim(path: Path, source: Path) -> None:
-    """Takes the tensors' names out of a quantized file; `restored` puts those of `source` back."""
-    path.write_bytes(_renamed(path, source, shorten_names))
-
-
-def restored(path: Path, source: Path) -> bytes:
-    """Returns a slim file with the tensors' names of `source`, the float file that it was made of."""
-    return _renamed(path, source, restore_names)
-
-
-def _renamed(path: Path, source: Path, change: Callable) -> bytes:
-    from ai_edge_litert.tools import flatbuffer_utils
-
-    model, original = (flatbuffer_utils.read_model(str(file)) for file in (path, source))
-    change(model, original)
     return bytes(flatbuffer_utils.convert_object_to_bytearray(model))

@@ -10,7 +10,7 @@ from encoder import EncoderConfig
 from encoder.weights import load_encoder
 from export.quantize.layers import walk
 from export.quantize.packed_words import pack, pack_lookups, unpack
-from export.quantize.tflite import restored
+from export.quantize.slim import restored
 from runtime.bundle import Bundle
 
 SCHEMA = flatbuffer_utils.schema_fb

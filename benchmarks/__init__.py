@@ -1,0 +1,1 @@
+"""What ships, beside what other tools make of the same weights."""

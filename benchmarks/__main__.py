@@ -1,0 +1,131 @@
+"""Command line: `python -m benchmarks compare [BUNDLE]`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+from benchmarks.chart import write_chart
+from benchmarks.compare import Comparison, OnProgress, compare
+from benchmarks.host import RowError
+from benchmarks.inputs import prepare
+from benchmarks.peers import PEERS
+from benchmarks.processes import ROOT
+from benchmarks.tables import markdown, notes, rich_table, verdict_line, write_docs
+from runtime.bundle import Bundle
+from runtime.report import plain_json
+from runtime.terminal import Parser, error_line, quiet_engine
+
+EXIT_USE, EXIT_INTERRUPT = 2, 130
+WIDTH = 128  # of the table, where no terminal says
+DOCS = ROOT / "docs" / "results.md"
+CHART = "compare.png"
+CAPTION = "Bytes and instructions of the same weights by other tools"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Compares a bundle; returns 0, or 2 for bad use or bad input."""
+    parser = _parser()
+    options, unknown = parser.parse_known_args(arguments)
+    if unknown:
+        parser.refuse(unknown)
+    try:
+        return _run(options)
+    except (ValueError, RowError) as error:
+        return _fail(str(error), EXIT_USE)
+    except OSError as error:
+        return _fail(f"{error.filename or 'disk'}: {error.strerror}", EXIT_USE)
+    except KeyboardInterrupt:
+        return _fail("interrupted; files that were made need not be made again", EXIT_INTERRUPT)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = Parser(
+        prog="python -m benchmarks",
+        description="Compares the shipped encoder.tflite with what other tools make of the same weights: "
+        "size, instructions, time, memory, and how close the embeddings stay to PyTorch's.",
+        epilog="A tool that fails is a row with its error. Exit status: 0 all well, 2 bad use or bad input.",
+        allow_abbrev=False,
+    )
+    add = parser.add_argument
+    names = [peer.name for peer in PEERS]
+    add("command", choices=["compare"], metavar="compare", help="the one comparison that there is")
+    add("bundle", nargs="?", type=Path, default=ROOT / "dist" / "balanced", metavar="BUNDLE",
+        help="a folder that `python -m export` wrote (default: dist/balanced)")  # fmt: skip
+    add("--only", nargs="+", choices=names, metavar="NAME", default=[],
+        help=f"compare with some of {', '.join(names)} (default: all)")  # fmt: skip
+    add(
+        "--weights",
+        type=Path,
+        metavar="FILE",
+        help="safetensors file, where the bundle was exported from one",
+    )
+    add("--out", type=Path, default=ROOT / "build" / "compare", metavar="DIR",
+        help="keeps tools, files and results (default: build/compare)")  # fmt: skip
+    add("--no-arm64", action="store_true", help="count no instructions")
+    add("--write-docs", action="store_true", help="put the table into docs/results.md")
+    add("--json", action="store_true", help="print the comparison as JSON")
+    return parser
+
+
+def _run(options: argparse.Namespace) -> int:
+    bundle = Bundle.load(options.bundle)
+    with _progress("weights and calibration screens") as on_progress:
+        inputs = prepare(bundle, options.out.absolute(), options.weights)
+        found = compare(
+            bundle, inputs, options.out, only=options.only, emulate=not options.no_arm64,
+            on_progress=on_progress,
+        )  # fmt: skip
+    options.out.mkdir(parents=True, exist_ok=True)
+    _keep(found, options.out)
+    if options.write_docs:
+        shutil.copy(options.out / CHART, DOCS.parent / "images" / CHART)
+        write_docs(f"{markdown(found)}\n![{CAPTION}](images/{CHART})\n", DOCS)
+    if options.json:
+        print(plain_json(found.to_dict()))
+        return 0
+    console = Console() if sys.stdout.isatty() else Console(width=WIDTH)
+    console.print(rich_table(found))
+    for line in notes(found.rows):
+        console.print(line, style="yellow", markup=False, highlight=False, soft_wrap=True)
+    console.print(verdict_line(found.rows), style="bold", markup=False, highlight=False, soft_wrap=True)
+    console.print(f"{options.out}: compare.json, compare.md, {CHART}", markup=False, highlight=False)
+    return 0
+
+
+def _keep(found: Comparison, folder: Path) -> None:
+    (folder / "compare.json").write_text(json.dumps(found.to_dict(), indent=1) + "\n", encoding="utf-8")
+    (folder / "compare.md").write_text(markdown(found), encoding="utf-8")
+    write_chart(found, folder / CHART)
+
+
+@contextmanager
+def _progress(begin: str) -> Iterator[OnProgress]:
+    """A bar on standard error, while what the engines write there is held back."""
+    columns = (TextColumn("{task.description}"), BarColumn(bar_width=24), TimeElapsedColumn())
+    with quiet_engine() as stderr:
+        console = Console(file=stderr)
+        with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+            task = progress.add_task(begin, total=None)
+
+            def on_progress(done: int, total: int, what: str) -> None:
+                progress.update(task, completed=done, total=total, description=what)
+
+            yield on_progress
+
+
+def _fail(message: str, code: int) -> int:
+    sys.stderr.write(error_line(message))
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,165 @@
+"""Exports peers, each in a process of its own, and keeps their files until weights, code or tools change."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import venv
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from benchmarks.inputs import Inputs
+from benchmarks.peers import Peer
+from benchmarks.peers.job import Job
+from benchmarks.processes import ROOT, last_line, python_of, quiet_environment
+from export.request import digest, source_digest
+
+REQUIREMENTS = Path(__file__).parent / "requirements"
+EXPORT_TIMEOUT_S = 1200
+_STAMP = "installed.txt"
+_CODE = ("benchmarks/peers/job.py", "export/views.py", "runtime/bundle.py", "encoder/*.py")
+
+
+class PeerError(RuntimeError):
+    """A peer's tool cannot be installed, or does not export; the message is one line."""
+
+
+@dataclass(frozen=True)
+class Artefact:
+    """A peer's files.
+
+    Attributes:
+        paths: by part; one file may serve several.
+        seconds: from PyTorch to these files, its source's included.
+        versions: of the tools that made them.
+        environment: the virtual environment that they were made in; None = this one.
+    """
+
+    paths: Mapping[str, Path]
+    seconds: float
+    versions: Mapping[str, str]
+    environment: Path | None = None
+
+    @property
+    def file_bytes(self) -> int:
+        """Bytes on disk of all files."""
+        return sum(path.stat().st_size for path in set(self.paths.values()))
+
+
+class Workshop:
+    """Makes artefacts in a folder, each once.
+
+    Args:
+        root: the comparison's folder.
+        inputs: weights and calibration samples.
+        peers: that may be asked for, by name.
+        on_step: called with what is being done.
+    """
+
+    def __init__(
+        self, root: Path, inputs: Inputs, peers: Mapping[str, Peer], on_step: Callable[[str], None]
+    ) -> None:
+        self._root, self._inputs, self._peers, self._on_step = root, inputs, peers, on_step
+        self._failed: dict[str, str] = {}
+
+    def artefact(self, name: str) -> Artefact:
+        """Returns a peer's files, exported now where there are none.
+
+        Raises:
+            PeerError: it, or the peer that it starts from, cannot be exported.
+        """
+        if name in self._failed:  # its next user need not wait for it to fail again
+            raise PeerError(self._failed[name])
+        peer = self._peers[name]
+        try:
+            source = self.artefact(peer.source) if peer.source else None
+            environment = self._environment(peer)
+            folder = self._root / name / self._key(peer)
+            if not (folder / "result.json").is_file():
+                self._on_step(f"{name}: export")
+                self._export(peer, source, environment, folder)
+        except PeerError as error:
+            self._failed[name] = str(error)
+            raise
+        result = json.loads((folder / "result.json").read_text())
+        paths = {part: folder / file for part, file in result["files"].items()}
+        seconds = result["seconds"] + (source.seconds if source else 0.0)
+        return Artefact(paths, seconds, result["versions"], environment)
+
+    def _key(self, peer: Peer) -> str:
+        """A digest of all that decides a peer's files, those of its source included."""
+        if peer.environment:
+            tools = _requirements(peer.environment).read_text()
+        else:
+            tools = {package: _version(package) for package in peer.packages}
+        code = source_digest((*_CODE, f"{peer.module.replace('.', '/')}.py"))
+        source = self._key(self._peers[peer.source]) if peer.source else ""
+        return digest(self._inputs.key, tools, code, peer.variant, source)[:16]
+
+    def _environment(self, peer: Peer) -> Path | None:
+        if peer.environment is None:
+            return None
+        folder, wanted = self._root / "envs" / peer.environment, _requirements(peer.environment).read_text()
+        stamp = folder / _STAMP
+        if stamp.is_file() and stamp.read_text() == wanted:
+            return folder
+        self._on_step(f"{peer.name}: install {peer.tool} in {folder.name}")
+        shutil.rmtree(folder, ignore_errors=True)
+        venv.create(folder, with_pip=True, symlinks=True)
+        install = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r"]
+        install += [str(_requirements(peer.environment))]
+        _run([python_of(folder), *install], folder.parent / f"{folder.name}.log")
+        stamp.write_text(wanted)
+        return folder
+
+    def _export(self, peer: Peer, source: Artefact | None, environment: Path | None, folder: Path) -> None:
+        for stale in folder.parent.glob("*"):
+            shutil.rmtree(stale, ignore_errors=True)  # of other weights or tools
+        partial = folder.with_name(f"{folder.name}.{os.getpid()}.partial")
+        partial.mkdir(parents=True)
+        job = Job(
+            self._inputs.config, self._inputs.weights, self._inputs.calibration, partial, peer.variant,
+            source.paths if source else {},
+        )  # fmt: skip
+        request = {"module": peer.module, "packages": peer.packages, "job": job.to_dict()}
+        (partial / "request.json").write_text(json.dumps(request))
+        command = [python_of(environment), "-m", "benchmarks.peers.worker"]
+        command += [str(partial / name) for name in ("request.json", "result.json")]
+        try:
+            _run(command, folder.parent.with_suffix(".log"))
+            partial.rename(folder)
+        finally:
+            shutil.rmtree(partial, ignore_errors=True)
+
+
+def _run(command: list[str], log: Path) -> None:
+    """Runs a tool with what it prints in a file.
+
+    Raises:
+        PeerError: it fails, or takes too long.
+    """
+    try:
+        with log.open("w") as stream:
+            code = subprocess.run(
+                command, cwd=ROOT, env=quiet_environment(), stdin=subprocess.DEVNULL, stdout=stream,
+                stderr=stream, timeout=EXPORT_TIMEOUT_S, check=False,
+            ).returncode  # fmt: skip
+    except subprocess.TimeoutExpired:
+        raise PeerError(f"no end after {EXPORT_TIMEOUT_S} s") from None
+    if code != 0:
+        raise PeerError(last_line(log.read_text(errors="replace"), code))
+
+
+def _requirements(environment: str) -> Path:
+    return REQUIREMENTS / f"{environment}.txt"
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "missing"

@@ -1,0 +1,61 @@
+"""Counts the instructions of a row's files on the emulated core that the budgets are judged on."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+from export.arm64 import results
+from export.arm64.emulator import GUEST, GuestFile, run_guest
+from export.arm64.profiles import Profile, choose
+from export.arm64.toolchain import Toolchain
+from runtime.bundle import PARTS, file_sha256
+
+RUNS_IN_GUEST = (".tflite", ".onnx")
+
+
+class CountError(RuntimeError):
+    """The emulated engine does not run the files; the message is one line."""
+
+
+def target_profile() -> Profile:
+    """Returns the phone that decides."""
+    return choose(None)[0]
+
+
+def count_minsns(toolchain: Toolchain, paths: Mapping[str, Path], golden: Path, cache: Path) -> float:
+    """Returns million instructions of a whole encode: vision, text and fuse, one thread.
+
+    Args:
+        toolchain: verified.
+        paths: the files by part.
+        golden: .npz whose first sample is run.
+        cache: keeps counts of files that were counted before.
+
+    Raises:
+        CountError: a file does not run on ARM64.
+    """
+    profile = target_profile()
+    files = {path: tuple(part for part in PARTS if paths[part] == path) for path in paths.values()}
+    digests = [[file_sha256(path), signatures] for path, signatures in files.items()]
+    program = results.files_digest(GUEST.glob("*.py"))
+    key = results.digest(
+        [digests, file_sha256(golden), profile.name, profile.cpuinfo, toolchain.versions, program]
+    )
+    known = results.load(cache, key)
+    if known is None:
+        known = {"minsns": _emulate(toolchain, profile, files, golden)}
+        results.store(cache, key, known)
+    return known["minsns"]
+
+
+def _emulate(toolchain: Toolchain, profile: Profile, files: Mapping[Path, tuple], golden: Path) -> float:
+    asked = [GuestFile(path, signatures, rows=(0,)) for path, signatures in files.items()]
+    with tempfile.TemporaryDirectory(prefix="pocket-compare-") as work_dir:
+        guest = run_guest(toolchain, profile, asked, golden, Path(work_dir))
+    if guest.failures:
+        failure = guest.failures[0]
+        said = failure.last_lines[-1] if failure.last_lines else ""
+        raise CountError(f"{failure.file} on {profile.name}: {failure.reason} {said}".strip())
+    return sum(sum(counts[0] for counts in file.values()) for file in guest.counts.values()) / 1e6

@@ -1,0 +1,103 @@
+"""The same weights and the same calibration samples for every peer, taken from where the bundle came from."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from export.request import digest, source_digest
+from runtime.bundle import Bundle
+from runtime.errors import InputError
+
+_CODE = ("export/calibration.py", "export/golden.py", "runtime/preprocess.py", "runtime/tokenizer.py",
+         "encoder/assets/vocab.txt", "encoder/*.py")  # fmt: skip
+_TOKENS = ("screen_tokens", "text_token")
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What every peer starts from.
+
+    Attributes:
+        config: of the encoder.
+        weights: safetensors file of the plain encoder, the bundle's own.
+        calibration: .npz of the calibration samples, with the tokens that calibrate `fuse`.
+        key: changes with any of these.
+    """
+
+    config: dict[str, Any]
+    weights: Path
+    calibration: Path
+    key: str
+
+
+def prepare(bundle: Bundle, root: Path, weights: Path | None = None) -> Inputs:
+    """Finds the bundle's weights and computes the calibration samples, or takes both from `root`.
+
+    Args:
+        bundle: says which weights and which config.
+        root: the comparison's folder.
+        weights: safetensors file of the encoder, where the bundle was exported from one.
+
+    Raises:
+        InputError: the weights found are not the bundle's, or the calibration samples cannot be read.
+    """
+    from encoder.config import EncoderConfig
+    from export.calibration import DEFAULT_FOLDER, folder_sha256, load_samples
+
+    config = EncoderConfig.from_dict(bundle.manifest["config"])
+    samples = [s for s in load_samples(DEFAULT_FOLDER, config.user_embed_dim) if s.split == "calibration"]
+    wanted = bundle.manifest["weights"]["sha256"]
+    key = digest(config.to_dict(), wanted, folder_sha256(samples), source_digest(_CODE))[:16]
+    folder = root / "inputs" / key
+    if not folder.is_dir():
+        partial = folder.with_name(f"{key}.{os.getpid()}.partial")
+        shutil.rmtree(partial, ignore_errors=True)
+        partial.mkdir(parents=True)
+        try:
+            _write(config, samples, _find(config, wanted, weights), partial)
+            partial.rename(folder)
+        finally:
+            shutil.rmtree(partial, ignore_errors=True)
+    files = (folder / "encoder.safetensors", folder / "calibration.npz")
+    return Inputs(config.to_dict(), *files, key)
+
+
+def _find(config, wanted: str, explicit: Path | None):
+    """The encoder that has the bundle's weights: from the file, the export's cache, or the usual places."""
+    from encoder.model import build
+    from encoder.weights import load_encoder, load_state
+    from export.pipeline import CACHE
+
+    for facts in CACHE.glob("encoder-*/encoder.json") if explicit is None else ():
+        if json.loads(facts.read_text())["weights"]["sha256"] == wanted:
+            encoder = build(config)
+            load_state(encoder, facts.with_name("encoder.safetensors"))
+            return encoder
+    encoder, found = load_encoder(config, file=explicit)
+    if found.sha256 != wanted:
+        raise InputError(
+            f"the bundle was made of weights {wanted[:12]}..., and those found here ({found.detail}) are "
+            f"{found.sha256[:12]}...: export it again, or name its file with --weights"
+        )
+    return encoder
+
+
+def _write(config, samples, encoder, folder: Path) -> None:
+    from safetensors.torch import save_file
+
+    from encoder.config import VOCABULARY
+    from export.calibration import preprocess
+    from export.golden import run_encoder
+
+    arrays = preprocess(samples, config, VOCABULARY)
+    tokens = run_encoder(encoder, arrays)
+    np.savez(folder / "calibration.npz", **arrays, **{name: tokens[name] for name in _TOKENS})
+    state = {name: tensor.contiguous() for name, tensor in encoder.state_dict().items()}
+    save_file(state, folder / "encoder.safetensors")

@@ -1,0 +1,134 @@
+"""The comparison as a table: on a terminal, in Markdown, and between the marks in docs/results.md."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.table import Table
+from rich.text import Text
+
+from benchmarks.compare import Comparison
+from benchmarks.rows import OURS, Row, Verdict, judge
+from runtime.errors import InputError
+
+BEGIN = "<!-- compare: written by python -m benchmarks compare --write-docs -->"
+END = "<!-- end of compare -->"
+NOTHING = "-"
+
+
+def header(profile: str) -> tuple[str, ...]:
+    """The columns' names; instructions are of the emulated phone `profile`."""
+    return ("made by", "version", "MB", f"{profile}, M insns", "time / ours", "private MB", "cosine worst",
+            "cosine mean", "centred worst", "load ms", "export s")  # fmt: skip
+
+
+def cells(row: Row) -> tuple[str, ...]:
+    """A row's figures as texts; what could not be measured is a dash."""
+    return (
+        row.name,
+        row.version or NOTHING,
+        _number(row.file_bytes, 2, 1e6),
+        _number(row.minsns, 1),
+        _number(row.ratio, 2),
+        _number(row.private_bytes, 1, 1e6),
+        _number(row.cosine_min, 4),
+        _number(row.cosine_mean, 4),
+        _number(row.centred_cosine_min, 4),
+        _number(row.load_ms, 1),
+        _number(row.export_s, 0),
+    )
+
+
+def verdict_line(rows: Sequence[Row]) -> str:
+    """Says how far the best peer is behind, or ahead, and whether ours is the smallest."""
+    verdict = judge(rows)
+    return f"{_instructions(rows, verdict)}; {_size(rows, verdict)}"
+
+
+def notes(rows: Sequence[Row]) -> list[str]:
+    """A line for each row that failed somewhere: its name and why."""
+    lines = [f"{row.name}: {row.error}" for row in rows if row.error]
+    return lines + [f"{row.name}: not counted: {row.not_counted}" for row in rows if row.not_counted]
+
+
+def rich_table(found: Comparison) -> Table:
+    """The table for a terminal, our row in bold."""
+    table = Table(title=_title(found), title_justify="left")
+    for index, name in enumerate(header(found.profile)):
+        table.add_column(Text(name), justify="right" if index > 1 else "left", no_wrap=index < 2)
+    for row in found.rows:
+        style = "bold green" if row.name == OURS else "red" if row.error else None
+        table.add_row(*map(Text, cells(row)), style=style)
+    return table
+
+
+def markdown(found: Comparison) -> str:
+    """The table in Markdown, with the verdict above it, and calls and failures below."""
+    lines = [f"{_title(found)}. {_sentence(verdict_line(found.rows))}.", ""]
+    names = header(found.profile)
+    lines += [f"| {' | '.join(names)} |", f"|---|---|{'--:|' * (len(names) - 2)}"]
+    for row in found.rows:
+        shown = [f"**{cell}**" if row.name == OURS and cell != NOTHING else cell for cell in cells(row)]
+        lines.append(f"| {' | '.join(shown)} |")
+    lines += ["", *(f"- {_escaped(line)}" for line in notes(found.rows)), "", "How each file was made:", ""]
+    lines += [f"- `{row.name}`: {row.tool}, {_escaped(row.how)}" for row in found.rows]
+    return "\n".join(lines) + "\n"
+
+
+def write_docs(text: str, path: Path) -> None:
+    """Replaces what stands between the marks of a document.
+
+    Raises:
+        InputError: the marks do not stand there once, in this order.
+    """
+    old = path.read_text(encoding="utf-8")
+    if old.count(BEGIN) != 1 or old.count(END) != 1 or old.index(BEGIN) > old.index(END):
+        raise InputError(f"{path}: the lines {BEGIN} and {END} must stand there once, in this order")
+    before, rest = old.split(BEGIN)
+    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    partial.write_text(f"{before}{BEGIN}\n\n{text}\n{END}{rest.split(END)[1]}", encoding="utf-8")
+    os.replace(partial, path)
+
+
+def _title(found: Comparison) -> str:
+    weights = found.weights.get("source", "unknown")
+    return f"{found.preset} (weights: {weights}), {found.samples} parity screens"
+
+
+def _instructions(rows: Sequence[Row], verdict: Verdict) -> str:
+    if verdict.best_peer is None:
+        return "no peer's instructions were counted"
+    best = verdict.best_peer
+    if verdict.times is None:
+        return f"best peer: {best.name}, {best.minsns:.1f} M instructions; ours were not counted"
+    ours = next(row for row in rows if row.name == OURS)
+    centred = f", centred cosine {best.centred_cosine_min:.4f}" if best.centred_cosine_min is not None else ""
+    return (
+        f"best peer by instructions: {best.name}, {best.minsns:.1f} M{centred}: "
+        f"{verdict.times:.2f} x ours ({ours.minsns:.1f} M)"
+    )
+
+
+def _size(rows: Sequence[Row], verdict: Verdict) -> str:
+    if verdict.smallest_peer is None:
+        return "no peer has files to compare sizes with"
+    ours = next(row for row in rows if row.name == OURS)
+    small = verdict.smallest_peer
+    mine, other = (_number(row.file_bytes, 2, 1e6) for row in (ours, small))
+    if verdict.smallest:
+        return f"ours is the smallest, {mine} MB (next: {small.name}, {other} MB)"
+    return f"ours is not the smallest: {mine} MB, {small.name} {other} MB"
+
+
+def _number(value: float | None, digits: int, unit: float = 1.0) -> str:
+    return NOTHING if value is None else f"{value / unit:.{digits}f}"
+
+
+def _sentence(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
+def _escaped(text: str) -> str:
+    return text.replace("|", "\\|").replace("<", "&lt;")
