@@ -8,7 +8,7 @@ STAMP  := $(VENV)/.installed
 BUNDLE := dist/$(PRESET)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup export test lint check parity quality bench arm64 train calibration-data clean
+.PHONY: help setup export test lint check parity quality bench arm64 compare train calibration-data clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -50,6 +50,9 @@ bench: $(STAMP) $(BUNDLE)/manifest.json ## time and memory on this host
 
 arm64: $(STAMP) $(BUNDLE)/manifest.json ## parity, cost and simulated latency on an emulated phone CPU
 	$(PY) -m export.arm64 $(BUNDLE) $(ARGS)
+
+compare: $(STAMP) $(BUNDLE)/manifest.json ## the shipped file beside what other tools make of the same weights
+	$(PY) -m benchmarks compare $(BUNDLE) $(ARGS)
 
 train: $(STAMP) ## train a preset on rendered screens (docs/training.md; ARGS=--smoke: does it run?)
 	$(PY) -m encoder.train --preset $(PRESET) $(ARGS)

@@ -104,18 +104,19 @@ def _layers(bundle: Bundle, options: argparse.Namespace) -> int:
         files = [
             bundle.file(select_files(bundle.files, *engine)["vision"]) for engine in (REFERENCE, SHIPPED)
         ]
-        listed = "plan.json" in bundle.files
-        layers = (
-            json.loads(bundle.file("plan.json").read_text())["layers"]
-            if listed
-            else layer_precisions(files[1])
-        )
-        errors = layer_errors(*files, layers, golden)
+        errors = layer_errors(*files, _precisions(bundle, files[1]), golden)
     if options.json:
         print(plain_json([vars(error) for error in errors]))
     else:
         Console().print(_rich(layers_table(errors)))
     return 0
+
+
+def _precisions(bundle: Bundle, int8: Path) -> list[dict[str, str]]:
+    """The layers as the bundle lists them; a bundle without a list keeps their names in the file itself."""
+    if "plan.json" in bundle.files:
+        return json.loads(bundle.file("plan.json").read_text())["layers"]
+    return layer_precisions(int8)
 
 
 def _heading(bundle: str, weights: dict, report: dict) -> str:
