@@ -6,23 +6,22 @@ import argparse
 import json
 import shutil
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from benchmarks.chart import write_chart
-from benchmarks.compare import Comparison, OnProgress, compare
+from benchmarks.compare import Comparison, compare
 from benchmarks.host import RowError
 from benchmarks.inputs import prepare
 from benchmarks.peers import PEERS
 from benchmarks.processes import ROOT
 from benchmarks.tables import markdown, notes, rich_table, verdict_line, write_docs
+from export.report.progress import engine_progress
 from runtime.bundle import Bundle
 from runtime.report import plain_json
-from runtime.terminal import Parser, error_line, quiet_engine
+from runtime.terminal import Parser, error_line
 
 EXIT_USE, EXIT_INTERRUPT = 2, 130
 WIDTH = 128  # of the table, where no terminal says
@@ -78,7 +77,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _run(options: argparse.Namespace) -> int:
     bundle = Bundle.load(options.bundle)
-    with _progress("weights and calibration screens") as on_progress:
+    with engine_progress("weights and calibration screens") as on_progress:
         inputs = prepare(bundle, options.out.absolute(), options.weights)
         found = compare(
             bundle, inputs, options.out, only=options.only, emulate=not options.no_arm64,
@@ -105,21 +104,6 @@ def _keep(found: Comparison, folder: Path) -> None:
     (folder / "compare.json").write_text(json.dumps(found.to_dict(), indent=1) + "\n", encoding="utf-8")
     (folder / "compare.md").write_text(markdown(found), encoding="utf-8")
     write_chart(found, folder / CHART)
-
-
-@contextmanager
-def _progress(begin: str) -> Iterator[OnProgress]:
-    """A bar on standard error, while what the engines write there is held back."""
-    columns = (TextColumn("{task.description}"), BarColumn(bar_width=24), TimeElapsedColumn())
-    with quiet_engine() as stderr:
-        console = Console(file=stderr)
-        with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
-            task = progress.add_task(begin, total=None)
-
-            def on_progress(done: int, total: int, what: str) -> None:
-                progress.update(task, completed=done, total=total, description=what)
-
-            yield on_progress
 
 
 def _fail(message: str, code: int) -> int:

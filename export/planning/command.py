@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from encoder.config import PRESETS
 from export.planning.report import draw, print_search
 from export.quantize.plan import PLANS, PlanError
 from export.report.console import step_progress
+from export.report.progress import engine_progress
 from export.request import ROOT, read_request
-from runtime.terminal import Parser, quiet_engine
+from runtime.terminal import Parser
 
 EXIT_GATE = 1
 CENTRED_LIMIT, BYTES_LIMIT = 0.96, 4_900_000
@@ -87,7 +85,7 @@ def _search(options: argparse.Namespace) -> dict:
         trials = open_trials(request, profile, on_step)
     groups = integer_groups(request.plan.tflite, operators(trials.source))
     limits = {"cosine_min": options.cosine, "file_bytes": options.bytes}
-    with _progress() as on_trial:
+    with engine_progress("calibrating") as on_trial:
         trials.calibrate(request.plan.tflite)
         found = search(request.plan.tflite, groups, trials, limits, on_trial)
     values = found.to_dict()
@@ -115,15 +113,3 @@ def _committed(preset: str) -> dict:
         raise PlanError(
             f"{path}: no search is committed; run python -m export plan {preset} --write"
         ) from None
-
-
-@contextmanager
-def _progress() -> Iterator:
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with quiet_engine() as stderr:
-        console = Console(file=stderr)
-        with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
-            task = progress.add_task("trials", total=None)
-            yield lambda done, total, what: progress.update(
-                task, completed=done, total=total, description=what
-            )

@@ -5,27 +5,26 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table as RichTable
 
 from export.budgets import quality_budgets
 from export.quality import baseline
 from export.quality.layers import layer_errors
 from export.quality.measure import ENGINES, REFERENCE, SHIPPED, measure
-from export.quality.outputs import Models, OnProgress
+from export.quality.outputs import Models
 from export.quality.split import FOLDER, read_split
 from export.quality.tables import Table, layers_table, tables
 from export.quantize.layers import layer_precisions
 from export.report.console import print_budgets
+from export.report.progress import engine_progress
 from runtime.bundle import Bundle, select_files
 from runtime.parity import GOLDEN, load_golden
 from runtime.report import plain_json
-from runtime.terminal import Parser, error_line, quiet_engine
+from runtime.terminal import Parser, error_line
 
 EXIT_GATE, EXIT_USE, EXIT_INTERRUPT = 1, 2, 130
 ENGINE_NAMES = {f"{engine}-{precision}": (engine, precision) for engine, precision in ENGINES}
@@ -77,7 +76,7 @@ def _quality(bundle: Bundle, options: argparse.Namespace) -> int:
     weights = bundle.manifest.get("weights", {"source": "unknown", "detail": ""})
     engines = [ENGINE_NAMES[name] for name in ENGINE_NAMES if name in options.engines]
     split = read_split(options.split, user_embed_dim=bundle.tensors["user"].shape[1])
-    with _progress("reading the test split") as on_progress:
+    with engine_progress("reading the test split") as on_progress:
         models = Models.of_bundle(bundle, [REFERENCE, *engines])
         report, work, outputs = measure(models, split, engines, on_progress)
     if options.record_random:
@@ -99,7 +98,7 @@ def _quality(bundle: Bundle, options: argparse.Namespace) -> int:
 
 
 def _layers(bundle: Bundle, options: argparse.Namespace) -> int:
-    with _progress("running both files layer by layer"):
+    with engine_progress("running both files layer by layer"):
         golden = load_golden(bundle.file(GOLDEN), bundle.tensors)
         files = [
             bundle.file(select_files(bundle.files, *engine)["vision"]) for engine in (REFERENCE, SHIPPED)
@@ -132,21 +131,6 @@ def _rich(table: Table) -> RichTable:
     for row in table.rows:
         shown.add_row(*row)
     return shown
-
-
-@contextmanager
-def _progress(begin: str) -> Iterator[OnProgress]:
-    """A bar on standard error, while what the engines write there is held back."""
-    columns = (TextColumn("{task.description}"), BarColumn(bar_width=24), TimeElapsedColumn())
-    with quiet_engine() as stderr:
-        console = Console(file=stderr)
-        with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
-            task = progress.add_task(begin, total=None)
-
-            def on_progress(done: int, total: int, what: str) -> None:
-                progress.update(task, completed=done, total=total, description=what)
-
-            yield on_progress
 
 
 def _fail(message: str, code: int) -> int:
