@@ -79,6 +79,15 @@ def _add_lengths(parser: Parser) -> None:
         "--caption-weight", type=_rate, default=context.caption_weight, metavar="X",
         help="of the captions in the loss (default %(default)s)",
     )  # fmt: skip
+    add(
+        "--kind-weight", type=_weight, default=context.kind_weight, metavar="X",
+        help="of the kind of app in the loss (default %(default)s)",
+    )  # fmt: skip
+    add(
+        "--freeze-vision", action="store_true",
+        help="context stage: leave the screen's part as it is, and train what reads its tokens; many times "
+        "faster, at full resolution",
+    )  # fmt: skip
     add("--save-every", type=_minutes, default=5.0, metavar="MINUTES", help="default 5")
     add("--validate-every", type=_minutes, default=4.0, metavar="MINUTES", help="default 4")
 
@@ -100,14 +109,18 @@ def read_options(given: argparse.Namespace) -> Options:
     context = replace(
         default.context, steps=steps, minutes=minutes * (1 - text_share if given.stage == "all" else 1.0),
         batch=given.batch, rate=given.rate, backbone_rate=3 * given.rate, text_rate=0.2 * given.rate,
-        low_resolution_share=given.low_resolution_share, rounded_share=given.rounded_share,
-        caption_weight=given.caption_weight,
+        low_resolution_share=0.0 if given.freeze_vision else given.low_resolution_share,
+        rounded_share=given.rounded_share, frozen_vision=given.freeze_vision,
+        caption_weight=given.caption_weight, kind_weight=given.kind_weight,
     )  # fmt: skip
     options = replace(
         default, preset=given.preset, data=given.data, seed=given.seed, init=given.init, context=context,
         text=replace(default.text, steps=text_steps, minutes=minutes * text_share),
     )  # fmt: skip
-    return _with_teacher(options, given.teacher)
+    options = _with_teacher(options, given.teacher)
+    if options.teacher and given.freeze_vision:
+        raise TrainError("--freeze-vision cannot imitate a whole encoder: give another --teacher")
+    return options
 
 
 def _with_teacher(options: Options, teacher: str) -> Options:
@@ -136,6 +149,13 @@ def _rate(text: str) -> float:
     value = float(text)
     if not 0 < value < float("inf"):
         raise argparse.ArgumentTypeError(f"{text} is not a positive number")
+    return value
+
+
+def _weight(text: str) -> float:
+    value = float(text)
+    if not 0 <= value < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text} is negative or no number")
     return value
 
 

@@ -47,14 +47,15 @@ class Texts:
 
 @dataclass(frozen=True)
 class ContextBatch:
-    """B screens with A contexts, C candidates and B captions.
+    """B screens with A contexts, C candidates, B captions and K sentences about kinds of app.
 
     Attributes:
+        rows: int64 [B], the samples.
         image: uint8 [B, H, W, 3].
         boxes: float32 [B, 4, 5]: presence, then x, y, width and height as parts of the screen.
         look: int64 [B, 4]: kind, view, keyboard, dark.
         screen: int64 [A], the screen of each context.
-        texts: of the contexts, the candidates, the captions, and "": A + C + B + 1 of them.
+        texts: of the contexts, the candidates, the captions, "", and about kinds: A + C + B + 1 + K of them.
         user: float32 [A, U].
         label: int64 [A], the right candidate.
         ignored: bool [A, C], candidates that are neither right nor wrong.
@@ -62,6 +63,7 @@ class ContextBatch:
             count among them.
     """
 
+    rows: Tensor
     image: Tensor
     boxes: Tensor
     look: Tensor
@@ -72,10 +74,10 @@ class ContextBatch:
     ignored: Tensor
     also_fits: Tensor
 
-    def encode_texts(self, encoder: Encoder) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Returns text tokens: [A, 256] of contexts, [C, 256], [B, 256], and [1, 256] of ""."""
-        counts = [*self.ignored.shape, len(self.image), 1]
-        return self.texts.encode(encoder).split(counts)
+    def encode_texts(self, encoder: Encoder) -> tuple[Tensor, ...]:
+        """Returns text tokens: [A, 256] of contexts, [C, 256], [B, 256], [1, 256] of "", and [K, 256]."""
+        counts = [*self.ignored.shape, len(self.rows), 1]
+        return self.texts.encode(encoder).split([*counts, len(self.texts.order) - sum(counts)])
 
     def to(self, device: torch.device) -> ContextBatch:
         """Moves everything to a device."""
@@ -134,11 +136,12 @@ class Collator:
         of_kind = (kinds[:, None] == kinds) & torch.from_numpy(draw.general)
         also_fits = ((views[:, None] == views) | of_kind).fill_diagonal_(False)
         return ContextBatch(
+            rows=torch.from_numpy(draw.rows),
             image=self.images(draw.rows),
             boxes=self.boxes[draw.rows],
             look=self.look[draw.rows],
             screen=torch.tensor([context.screen for context in contexts]),
-            texts=self.texts([*typed, *offered, *draw.captions, ""]),
+            texts=self.texts([*typed, *offered, *draw.captions, "", *draw.kinds]),
             user=torch.from_numpy(np.stack([context.user for context in contexts])),
             label=torch.from_numpy(label),
             ignored=torch.from_numpy(self._ignored(draw, label)),

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -20,9 +21,10 @@ from encoder.train.batches import LOOKS, Collator, ContextBatch, half_resolution
 from encoder.train.cache import CACHE, resized_images
 from encoder.train.distill import Imitation
 from encoder.train.drawing import Drawer
-from encoder.train.objective import ContextHeads, contrast
+from encoder.train.objective import ContextHeads, contrast, kind_loss
 from encoder.train.options import ContextOptions
 from encoder.train.rounding import round_activations
+from encoder.train.screen_bank import VISION, ScreenBank
 from encoder.train.text_stage import TextDistillation
 from encoder.train.validate import Validation
 from runtime.tokenizer import WordPieceTokenizer
@@ -43,7 +45,7 @@ class ContextStage:
         text: the text tower's teacher, to be kept listening to; None for none.
         imitation: a whole encoder to imitate, or None.
         cache: folder of resized screens.
-        on_progress: called with images done and images to do.
+        on_progress: called with what is being done, its parts done and parts to do.
     """
 
     name = "context"
@@ -59,25 +61,48 @@ class ContextStage:
         text: TextDistillation | None = None,
         imitation: Imitation | None = None,
         cache: Path = CACHE,
-        on_progress=lambda done, total: None,
+        on_progress: Callable[[str, int, int], None] = lambda what, done, total: None,
     ):
         both = [*samples["train"], *samples["validation"]]
         images = [sample.image for sample in both]
-        pixels, rows = resized_images(images, config.image_size, folder=cache, on_progress=on_progress)
+        pixels, rows = resized_images(
+            images, config.image_size, folder=cache, on_progress=partial(on_progress, "resizing screens")
+        )
         self.options, self.seed, self.device = options, seed, device
+        self.cache, self.on_progress = cache, on_progress
         tokenizer = WordPieceTokenizer(VOCABULARY, config.text_max_length)
         self.collator = Collator(both, pixels, rows, tokenizer)
-        self.drawer = Drawer(samples["train"], options, seed, config.user_embed_dim)
+        self.drawer = Drawer(
+            samples["train"], options, seed, config.user_embed_dim, self.collator.looks["kind"]
+        )
         held_out = np.arange(len(samples["train"]), len(both))
         self.validation = Validation(both, held_out, self.collator)
         self.text, self.imitation, self._rounds = text, imitation, False
+        self.bank: ScreenBank | None = None
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             self.heads = ContextHeads([len(self.collator.looks[name]) for name in LOOKS])
 
     def trained(self, encoder: Encoder) -> dict[str, torch.nn.Parameter]:
         """Returns the encoder's parameters that this stage trains, by name."""
-        return dict(encoder.named_parameters())
+        return {
+            name: parameter
+            for name, parameter in encoder.named_parameters()
+            if not (self.options.frozen_vision and name.startswith(VISION))
+        }
+
+    def begin(self, encoder: Encoder) -> None:
+        """Computes the screens' tokens once, where the part that computes them is not trained."""
+        if not self.options.frozen_vision:
+            return
+        encoder.eval()
+        with torch.no_grad():
+            grey = torch.full_like(self.collator.images(np.arange(1)), GREY).to(self.device)
+            self.blank = encoder.encode_screen(grey).float()
+        self.bank = ScreenBank(
+            encoder, self.collator, len(self.drawer.samples), self.seed, self.cache, self.device,
+            partial(self.on_progress, "reading screens"),
+        )  # fmt: skip
 
     def prepare(self, step: int) -> ContextBatch:
         """Draws a step's batch; runs beside the previous step."""
@@ -94,31 +119,54 @@ class ContextStage:
         """
         random = torch.Generator().manual_seed(self.seed * 1_000_003 + step)
         batch = batch.to(self.device)
-        low = self._is_low(progress)
-        set_resolution(encoder, low=low)
-        if progress >= 1 - self.options.rounded_share and not self._rounds:
-            round_activations(encoder)
-            self._rounds = True
-        image = half_resolution(batch.image) if low else batch.image
-        with torch.autocast(self.device.type, enabled=False):
-            image, boxes, inverted = augment(image, batch.boxes, random)
-        tokens = encoder.encode_screen(torch.cat([image, torch.full_like(image[:1], GREY)])).float()
-        screens = tokens[:-1]
-        typed, candidate, caption, empty = batch.encode_texts(encoder)
+        if progress >= 1 - self.options.rounded_share:
+            self._round(encoder)
+        if self.bank is None:
+            image, tokens, parts = self._see(encoder, batch, progress, random)
+        else:
+            image, tokens, parts = None, torch.cat([self.bank.draw(batch.rows, step), self.blank]), {}
+        typed, candidate, caption, empty, kinds = batch.encode_texts(encoder)
         embedding = self._contexts(encoder, batch, tokens, typed, empty, random)
+        if len(kinds):
+            # Beside a text typed elsewhere only the screen tells the kind: training texts are known by heart.
+            order = torch.randperm(len(typed), generator=random).to(self.device)
+            mixed = encoder.fuse(tokens[batch.screen], typed[order, None], batch.user[order]).float()
+            parts["kind"] = self._kind_loss(batch, torch.stack([embedding, mixed]), kinds)
         # The encoder may compute in half precision; losses and what only training has do not.
         with torch.autocast(self.device.type, enabled=False):
-            parts = self._contrasts(batch, embedding, normalize(candidate, dim=1), normalize(caption, dim=1))
-            looks = _turned(batch.look, inverted, len(self.collator.looks["dark"]))
-            parts["boxes"] = self.options.box_weight * self.heads.box_loss(screens[:, 1:], boxes)
-            parts["looks"] = self.options.look_weight * self.heads.look_loss(screens[:, 0], looks)
+            parts |= self._contrasts(batch, embedding, normalize(candidate, dim=1), normalize(caption, dim=1))
             if self.text is not None:
                 found = self.text.loss(encoder, self.heads, step)
                 parts |= {name: self.options.text_weight * value for name, value in found.items()}
             if self.imitation is not None:
-                found = self.imitation.loss(batch, image, low, screens, typed, embedding)
+                found = self.imitation.loss(
+                    batch, image, self._is_low(progress), tokens[:-1], typed, embedding
+                )
                 parts |= {name: self.options.teacher_weight * value for name, value in found.items()}
         return parts
+
+    def _see(
+        self, encoder: Encoder, batch: ContextBatch, progress: float, random: torch.Generator
+    ) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
+        """Screens as the encoder saw them, their tokens with the empty screen's last, and their losses."""
+        low = self._is_low(progress)
+        set_resolution(encoder, low=low)
+        image = half_resolution(batch.image) if low else batch.image
+        with torch.autocast(self.device.type, enabled=False):
+            image, boxes, inverted = augment(image, batch.boxes, random)
+        tokens = encoder.encode_screen(torch.cat([image, torch.full_like(image[:1], GREY)])).float()
+        with torch.autocast(self.device.type, enabled=False):
+            looks = _turned(batch.look, inverted, len(self.collator.looks["dark"]))
+            parts = {
+                "boxes": self.options.box_weight * self.heads.box_loss(tokens[:-1, 1:], boxes),
+                "looks": self.options.look_weight * self.heads.look_loss(tokens[:-1, 0], looks),
+            }
+        return image, tokens, parts
+
+    def _round(self, encoder: Encoder) -> None:
+        if not self._rounds:
+            round_activations(encoder)
+            self._rounds = True
 
     def _contexts(
         self,
@@ -147,6 +195,14 @@ class ContextStage:
             "target": contrast(targets, batch.label, batch.ignored),
             "caption": self.options.caption_weight * found,
         }
+
+    def _kind_loss(self, batch: ContextBatch, embeddings: Tensor, kinds: Tensor) -> Tensor:
+        """Of embeddings, [N, A, 256], of the batch's contexts."""
+        right = batch.look[batch.screen, LOOKS.index("kind")].repeat(len(embeddings))
+        with torch.autocast(self.device.type, enabled=False):
+            logits = self.heads.caption_scale(embeddings.flatten(0, 1) @ normalize(kinds, dim=1).T)
+            found = kind_loss(logits, right, len(self.collator.looks["kind"]))
+        return self.options.kind_weight * found
 
     def _is_low(self, progress: float) -> bool:
         return progress < self.options.low_resolution_share

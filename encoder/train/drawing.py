@@ -21,6 +21,8 @@ OTHER_STYLE_SHARE = 0.5
 """Part of the further contexts of a screen that a user of another style writes."""
 THINNED_SHARE, LEFT_OUT = 0.5, 0.12
 """Part of the captions and actions that lose words, and of their words: wordings are few."""
+KIND_SENTENCES = 2
+"""About each kind of app, in every step."""
 KIND_CAPTION_SHARE = 0.3
 """Part of the captions that tell the kind of app alone, where the samples know such a sentence."""
 USER_NOISE = 0.02
@@ -51,6 +53,8 @@ class Draw:
     """One step's samples, by row, with their contexts, candidates and captions (one a sample).
 
     `general` says which captions fit every screen of their sample's kind; the others fit those of its view.
+    `kinds` are sentences about kinds of app, the same number of each, in the order of the kinds' names; none
+    where the samples know no such sentences.
     """
 
     rows: np.ndarray
@@ -58,6 +62,7 @@ class Draw:
     candidates: list[Candidate]
     captions: list[str]
     general: np.ndarray
+    kinds: list[str]
 
 
 class Drawer:
@@ -68,15 +73,24 @@ class Drawer:
         options: of the stage.
         seed: of all draws.
         user_embed_dim: length of a user vector.
+        kinds: names of the kinds of app, in the order of the classes that are told apart.
     """
 
-    def __init__(self, samples: Sequence[Sample], options: ContextOptions, seed: int, user_embed_dim: int):
+    def __init__(
+        self,
+        samples: Sequence[Sample],
+        options: ContextOptions,
+        seed: int,
+        user_embed_dim: int,
+        kinds: Sequence[str],
+    ):
         self.samples, self.options, self.seed = samples, options, seed
         self.users = np.array([sample.user or [0.0] * user_embed_dim for sample in samples], np.float32)
         self.by_kind = _rows_by(samples, lambda sample: sample.kind)
         self.by_author = _rows_by(samples, lambda sample: (sample.user_style, sample.language))
         self.by_style = _rows_by(samples, lambda sample: sample.user_style)
         self.by_look = _rows_by(samples, _look)
+        self.kind_sentences = _kind_sentences(samples, kinds)
         self.by_action = _rows_by(samples, lambda sample: "" if sample.text else sample.target_group)
         self.reach = [_reach(sample) for sample in samples]
 
@@ -90,7 +104,12 @@ class Drawer:
         for place, row in enumerate(rows):
             self._add(place, row, contexts, candidates, random)
         captions, general = zip(*(self._caption(self.samples[row], random) for row in rows), strict=True)
-        return Draw(rows, contexts, candidates, list(captions), np.array(general))
+        kinds = [
+            _thinned(sentences[place], random)
+            for sentences in self.kind_sentences
+            for place in random.choice(len(sentences), KIND_SENTENCES)
+        ]
+        return Draw(rows, contexts, candidates, list(captions), np.array(general), kinds)
 
     def _caption(self, sample: Sample, random: np.random.Generator) -> tuple[str, bool]:
         """A caption that fits the sample, and whether it fits all of its kind."""
@@ -148,6 +167,15 @@ class Drawer:
             pool = self.by_style[style] if style in self.by_style else np.arange(len(self.users))
         noise = random.normal(0.0, USER_NOISE, self.users.shape[1]).astype(np.float32)
         return self.users[random.choice(pool)] + noise
+
+
+def _kind_sentences(samples: Sequence[Sample], kinds: Sequence[str]) -> list[list[str]]:
+    """The sentences that are known about each kind; nothing where one kind has none."""
+    known: dict[str, set[str]] = {kind: set() for kind in kinds}
+    for sample in samples:
+        if sample.kind_caption:
+            known[sample.kind].add(sample.kind_caption)
+    return [sorted(sentences) for sentences in known.values()] if all(known.values()) else []
 
 
 def sibling_styles(sample: Sample) -> list[str]:

@@ -32,6 +32,7 @@ class Stage(Protocol):
     device: torch.device
 
     def trained(self, encoder: Encoder) -> dict[str, nn.Parameter]: ...  # noqa: D102
+    def begin(self, encoder: Encoder) -> None: ...  # noqa: D102
     def prepare(self, step: int) -> Any: ...  # noqa: D102
     def loss(self, encoder: Encoder, batch: Any, step: int, progress: float) -> dict[str, Tensor]: ...  # noqa: D102
     def phase(self, progress: float) -> int: ...  # noqa: D102
@@ -146,6 +147,9 @@ class Loop:
             TrainError: the disk is full.
             Stopped: `stop_asked` was set, or `stop_after` is reached; the state is saved.
         """
+        if self.progress < 1:
+            with _mixed_precision(self.stage.device):
+                self.stage.begin(self.encoder)
         saved = validated = self.seconds
         with ThreadPoolExecutor(1) as pool, _repeatable(self.stage.device):
             coming = pool.submit(self.stage.prepare, self.step)

@@ -77,6 +77,17 @@ class ContextHeads(nn.Module):
         return torch.stack(losses).mean() if losses else view.sum() * 0
 
 
+def kind_loss(logits: Tensor, kind: Tensor, kinds: int) -> Tensor:
+    """Cross entropy of finding a sentence about the right kind of app; whichever of them is nearest.
+
+    Args:
+        logits: float32 [A, K], of contexts with sentences; as many of each kind, kind by kind.
+        kind: int64 [A].
+        kinds: how many there are.
+    """
+    return cross_entropy(logits.unflatten(1, (kinds, -1)).logsumexp(dim=2), kind)
+
+
 def contrast(logits: Tensor, label: Tensor, ignored: Tensor) -> Tensor:
     """InfoNCE both ways: each context finds its candidate, and each context's candidate finds it again.
 

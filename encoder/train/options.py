@@ -53,9 +53,11 @@ class ContextOptions(StageOptions):
         rivals: wrong targets a sample that belong to other screens of its kind of app.
         low_resolution_share: first part of the stage, at half the height and width.
         rounded_share: last part of the stage, in which the encoder hears the noise of quantization.
+        frozen_vision: leave the screen's part of the encoder as it is, and train what reads its tokens.
         drop: chance of each context to lose its screen, its text or its user.
         text_batch: texts a step on which the text tower goes on learning from its teacher; 0 for none.
-        caption_weight, box_weight, look_weight, text_weight, teacher_weight: of the parts of the loss.
+        caption_weight, kind_weight, box_weight, look_weight, text_weight, teacher_weight: of the parts of the
+            loss.
     """
 
     variants: int = 3
@@ -63,9 +65,11 @@ class ContextOptions(StageOptions):
     rivals: int = 1
     low_resolution_share: float = 0.4
     rounded_share: float = 0.25
+    frozen_vision: bool = False
     drop: float = 0.12
     text_batch: int = 64
     caption_weight: float = 1.5
+    kind_weight: float = 0.5
     box_weight: float = 0.5
     look_weight: float = 0.5
     text_weight: float = 1.0

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -145,11 +143,10 @@ class Run:
             extra = {text for sample in self._read()["train"] for text in (sample.target, sample.caption)}
             text = self._distillation(context.text_batch, sorted(extra))
         imitation = Imitation(options.teacher, self.config, self.device) if options.teacher else None
-        with _image_progress(self.console) as on_progress:
-            return ContextStage(
-                self.config, context, self._read(), seed=options.seed, device=self.device, text=text,
-                imitation=imitation, cache=self.cache, on_progress=on_progress,
-            )  # fmt: skip
+        return ContextStage(
+            self.config, context, self._read(), seed=options.seed, device=self.device, text=text,
+            imitation=imitation, cache=self.cache, on_progress=ScreenProgress(self.console),
+        )  # fmt: skip
 
     def _settings(self, stage: str) -> dict[str, Any]:
         """All that decides a stage's result: options, encoder, data and first weights."""
@@ -188,12 +185,25 @@ class Run:
         return self._samples
 
 
-@contextmanager
-def _image_progress(console: Console) -> Iterator:
-    columns = (TextColumn("resizing screens"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
-        task = progress.add_task("resize", total=None)
-        yield lambda done, total: progress.update(task, completed=done, total=total)
+class ScreenProgress:
+    """A bar for each thing that is done to all screens; called with what, parts done and parts to do."""
+
+    def __init__(self, console: Console):
+        self.console, self.bar = console, None
+
+    def __call__(self, what: str, done: int, total: int) -> None:
+        """Shows how far it is."""
+        if self.bar is None:
+            columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+            self.bar = Progress(
+                *columns, console=self.console, transient=True, disable=not self.console.is_terminal
+            )
+            self.bar.start()
+            self.task = self.bar.add_task(what, total=total)
+        self.bar.update(self.task, completed=done)
+        if done == total:
+            self.bar.stop()
+            self.bar = None
 
 
 def _file_digest(path: Path) -> str:

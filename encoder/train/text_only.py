@@ -30,6 +30,9 @@ class TextStage:
         """Returns the text tower's parameters by name."""
         return dict(encoder.text.named_parameters(prefix="text"))
 
+    def begin(self, encoder: Encoder) -> None:
+        """Nothing is to be done before the first step."""
+
     def prepare(self, step: int) -> TextBatch:
         """Makes a step's batch; runs beside the previous step."""
         return self.distillation.batches.batch(step)

@@ -145,6 +145,21 @@ def test_training_starts_from_a_file_and_imitates_a_teacher(train, run, tmp_path
     )
 
 
+def test_frozen_vision_stays_as_it_is_and_its_tokens_are_read_once(train, run, tmp_path, monkeypatch):
+    weights = run / "encoder.safetensors"
+    frozen = ("--init", weights, "--freeze-vision", "--rounded-share", "1")
+    assert train(*frozen)[0] == 0
+    before, after = load_file(weights), load_file(tmp_path / "run" / "encoder.safetensors")
+    seeing = ("backbone.", "regions.", "global_view.")
+    changed = {name for name, value in before.items() if not torch.equal(value, after[name])}
+    assert changed and not {name for name in changed if name.startswith(seeing)}
+    assert {name.split(".")[0] for name in changed} == {"text", "user", "fusion"}
+    monkeypatch.setattr("encoder.train.screen_bank._all_tokens", None)  # kept by the first run
+    assert train(*frozen, out=tmp_path / "again")[0] == 0
+    again = load_file(tmp_path / "again" / "encoder.safetensors")
+    assert all(torch.equal(again[name], value) for name, value in after.items())
+
+
 def test_a_finished_run_is_published_with_its_card(run, tmp_path):
     path = publish(run, "balanced", ["--time-limit", "5", "--data", "my screens"], tmp_path)
     assert path.read_bytes() == (run / "encoder.safetensors").read_bytes()
@@ -169,6 +184,7 @@ def test_a_finished_run_is_published_with_its_card(run, tmp_path):
         (("--preset", "huge"), "unknown preset 'huge'; valid presets: balanced"),
         (("--init", "gone.safetensors"), "gone.safetensors: no such weights file"),
         (("--teacher", "gone.safetensors"), "gone.safetensors: no such weights file"),
+        (("--freeze-vision", "--teacher", "balanced"), "--freeze-vision cannot imitate a whole encoder"),
         (("--time-limit", "5"), "--time-limit and --steps exclude each other"),
     ],
 )

@@ -16,11 +16,12 @@ from encoder.train.augment import augment
 from encoder.train.batches import Collator
 from encoder.train.cache import resized_images
 from encoder.train.drawing import Drawer, sibling_styles
-from encoder.train.objective import contrast
+from encoder.train.objective import contrast, kind_loss
 from encoder.train.options import ContextOptions
 from runtime.preprocess import load_image
 from runtime.tokenizer import WordPieceTokenizer
 
+KINDS = ["chat", "shop"]
 OPTIONS = ContextOptions(batch=12, variants=4, siblings=2)
 
 
@@ -50,15 +51,32 @@ def samples(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def draws(samples):
-    drawer = Drawer(samples, OPTIONS, seed=3, user_embed_dim=2)
+    drawer = Drawer(samples, OPTIONS, seed=3, user_embed_dim=2, kinds=KINDS)
     return [drawer.draw(step) for step in range(40)]
 
 
 def test_the_same_seed_and_step_give_the_same_draw(samples, draws):
-    again = Drawer(samples, OPTIONS, seed=3, user_embed_dim=2).draw(7)
+    again = Drawer(samples, OPTIONS, seed=3, user_embed_dim=2, kinds=KINDS).draw(7)
     assert (again.rows == draws[7].rows).all() and again.candidates == draws[7].candidates
     assert [context.text for context in again.contexts] == [context.text for context in draws[7].contexts]
     assert (again.rows != draws[8].rows).any()
+
+
+def test_each_step_has_two_sentences_about_each_kind(samples, draws):
+    for draw in draws:
+        assert len(draw.kinds) == 4
+        assert all("kind 0".startswith(text) or text == "0" for text in draw.kinds[:2])
+        assert all("kind 1".startswith(text) or text == "1" for text in draw.kinds[2:])
+    assert {text for draw in draws for text in draw.kinds} >= {"kind 0", "kind 1"}
+    silent = [type(sample)(**(vars(sample) | {"kind_caption": ""})) for sample in samples]
+    assert Drawer(silent, OPTIONS, seed=3, user_embed_dim=2, kinds=KINDS).draw(0).kinds == []
+
+
+def test_a_kind_is_right_where_any_of_its_sentences_is_near():
+    right = torch.tensor([0, 1])
+    near = kind_loss(torch.tensor([[9.0, -9.0, 0.0, 0.0], [0.0, 0.0, -9.0, 9.0]]), right, 2)
+    far = kind_loss(torch.tensor([[9.0, 9.0, 0.0, 0.0], [9.0, -9.0, 0.0, 0.0]]), right, 2)
+    assert near < 0.001 and far > 4
 
 
 def test_every_screen_brings_a_wrong_target_from_another_screen_of_its_kind(samples, draws):
@@ -104,7 +122,7 @@ def test_the_right_candidate_is_worded_as_the_user_writes(samples, draws):
 def test_siblings_without_a_known_order_are_only_negatives(samples):
     changed = [type(sample)(**(vars(sample) | {"siblings": sample.siblings[:3]})) for sample in samples]
     assert sibling_styles(changed[0]) == [] and len(sibling_styles(samples[0])) == 5
-    draw = Drawer(changed, OPTIONS, seed=0, user_embed_dim=2).draw(0)
+    draw = Drawer(changed, OPTIONS, seed=0, user_embed_dim=2, kinds=KINDS).draw(0)
     typed = [context for context in draw.contexts if context.text]
     assert {draw.candidates[context.label].cluster for context in typed} == {
         context.label for context in typed
