@@ -8,7 +8,7 @@ STAMP  := $(VENV)/.installed
 BUNDLE := dist/$(PRESET)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup export test lint check parity quality bench arm64 compare train calibration-data clean
+.PHONY: help setup export test lint check parity quality bench arm64 android compare matrix advise train calibration-data clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -21,7 +21,7 @@ $(STAMP): pyproject.toml constraints.txt
 	@echo "installing the tested versions into $(VENV): about 7 GB, some minutes, once"
 	$(PYTHON) -m venv $(VENV)
 	$(PY) -m pip install --quiet --upgrade pip==26.3
-	$(PY) -m pip install --constraint constraints.txt --editable '.[onnx,export,train,dev]'
+	$(PY) -m pip install --constraint constraints.txt --editable '.[onnx,export,train,cluster,dev]'
 	@touch $@
 
 export: $(STAMP) ## turn a preset into dist/PRESET, verified
@@ -51,8 +51,18 @@ bench: $(STAMP) $(BUNDLE)/manifest.json ## time and memory on this host
 arm64: $(STAMP) $(BUNDLE)/manifest.json ## parity, cost and simulated latency on an emulated phone CPU
 	$(PY) -m export.arm64 $(BUNDLE) $(ARGS)
 
+android: $(STAMP) $(BUNDLE)/manifest.json ## compile, test and package the Android app, and compare it with Python
+	$(PY) -m android_demo.check $(BUNDLE) $(ARGS)
+
 compare: $(STAMP) $(BUNDLE)/manifest.json ## the shipped file beside what other tools make of the same weights
 	$(PY) -m benchmarks compare $(BUNDLE) $(ARGS)
+
+matrix: $(STAMP) ## every preset, and Option A with each slot exchanged, side by side (docs/decision_matrix.md)
+	$(PY) -m export.arm64 setup
+	$(PY) -m export.matrix $(ARGS)
+
+advise: $(STAMP) ## four questions, and the preset that answers them
+	$(PY) -m export advise $(ARGS)
 
 train: $(STAMP) ## train a preset on rendered screens (docs/training.md; ARGS=--smoke: does it run?)
 	$(PY) -m encoder.train --preset $(PRESET) $(ARGS)

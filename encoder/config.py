@@ -11,11 +11,20 @@ from typing import Any
 ASSETS = Path(__file__).parent / "assets"
 VOCABULARY = ASSETS / "vocab.txt"
 """WordPiece vocabulary of the uncased BERT models, 30,522 pieces."""
+BYTE_BPE = ASSETS / "byte_bpe"
+"""Byte-level BPE trained on the project's corpora, `vocab.json` and `merges.txt` (`train/tokenizer.py`)."""
+BYTE_BPE_SIZE = 16000
 CHECKPOINTS = ASSETS / "checkpoints"
 """Trained weights of this project, PRESET.safetensors."""
 
 TOKEN_DIM = 256
 """Width of every token that meets in the fusion layer, and of the embedding."""
+
+
+FUSION_LAYERS = {"single_layer_transformer": 1, "two_layer_transformer": 2, "cross_attention_only": 1}
+"""Layers of each fusion (`fusion.py`) whose name says how many it has; other fusions have any number."""
+DEEP_FUSION = "deep_transformer"
+"""Fusion of a config that names none and asks for more than two layers."""
 
 
 class ConfigError(ValueError):
@@ -27,14 +36,16 @@ class EncoderConfig:
     """Names one option for each slot of the encoder, with its sizes.
 
     Attributes:
-        backbone: a timm model that offers `features_only`, by name.
+        backbone: what turns the screen into feature maps (`vision.py`).
         backbone_pretrained: take published weights of backbone and text model where a hub is reachable.
         roi_method: how the four regions of the screen become tokens (`regions.py`).
         global_projection: how the whole screen becomes a token (`global_view.py`).
         text_model: the text tower (`text.py`).
         text_max_length: tokens a text is padded or cut to.
         text_projection_dim: width of the text token; equals the fusion's width.
-        fusion_layers: transformer layers over the tokens.
+        fusion: how the tokens become one embedding (`fusion.py`); where it is left out, the transformer that
+            has `fusion_layers` layers.
+        fusion_layers: transformer layers over the tokens; where it is left out, what `fusion` says.
         fusion_heads: attention heads a layer.
         fusion_ffn_dim: hidden width of a layer's feed-forward part.
         user_embed_dim: length of the app's user vector.
@@ -49,7 +60,8 @@ class EncoderConfig:
     text_model: str = "prajjwal1/bert-tiny"
     text_max_length: int = 64
     text_projection_dim: int = TOKEN_DIM
-    fusion_layers: int = 1
+    fusion: str | None = None
+    fusion_layers: int | None = None
     fusion_heads: int = 8
     fusion_ffn_dim: int = 1024
     user_embed_dim: int = 64
@@ -61,7 +73,10 @@ class EncoderConfig:
         if isinstance(self.image_size, list):
             object.__setattr__(self, "image_size", tuple(self.image_size))
         for field in dataclasses.fields(self):
-            _check_type(field.name, getattr(self, field.name), type(field.default))
+            value, expected = getattr(self, field.name), _OPTIONAL.get(field.name, type(field.default))
+            if not (value is None and field.name in _OPTIONAL):
+                _check_type(field.name, value, expected)
+        self._complete_fusion()
         for name in _COUNTS:
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name} is {getattr(self, name)}; it must be at least 1")
@@ -74,6 +89,23 @@ class EncoderConfig:
             raise ConfigError(f"fusion_heads is {self.fusion_heads}; it must divide {TOKEN_DIM}")
         if not 2 < self.text_max_length <= 512:
             raise ConfigError(f"text_max_length is {self.text_max_length}; it must be from 3 to 512")
+
+    def _complete_fusion(self) -> None:
+        """Fills in whichever of `fusion` and `fusion_layers` was left out, and refuses a contradiction."""
+        fusion, layers = self.fusion, self.fusion_layers
+        if fusion is None:
+            plain = {1: "single_layer_transformer", 2: "two_layer_transformer"}
+            fusion = plain.get(1 if layers is None else layers, DEEP_FUSION)
+        expected = FUSION_LAYERS.get(fusion)
+        if layers is None:
+            layers = 1 if expected is None else expected
+        elif expected not in (None, layers) and layers >= 1:
+            raise ConfigError(
+                f"{fusion!r} has {expected} layer{'s' * (expected > 1)}, but fusion_layers is {layers}; "
+                "leave fusion_layers out, or name another fusion"
+            )
+        object.__setattr__(self, "fusion", fusion)
+        object.__setattr__(self, "fusion_layers", layers)
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> EncoderConfig:
@@ -95,6 +127,8 @@ class EncoderConfig:
         return values
 
 
+_OPTIONAL = {"fusion": str, "fusion_layers": int}
+"""Keys that may be left out because each follows from the other, with their types."""
 _COUNTS = ("fusion_layers", "fusion_heads", "fusion_ffn_dim", "user_embed_dim")
 
 
@@ -109,6 +143,19 @@ def _check_type(name: str, value: object, expected: type) -> None:
 
 PRESETS: dict[str, EncoderConfig] = {
     "balanced": EncoderConfig(),
+    "balanced_sam": EncoderConfig(roi_method="custom_sam_lite"),
+    "high_performance": EncoderConfig(
+        roi_method="mobilesam_pruned",
+        global_projection="mobileclip_s0",
+        text_model="sentence-transformers/all-MiniLM-L6-v2",
+        fusion="two_layer_transformer",
+    ),
+    "ultralight": EncoderConfig(
+        backbone="mobilenetv3_small",
+        global_projection="avg_pool_mlp",
+        text_model="custom_lstm",
+        fusion="cross_attention_only",
+    ),
 }
 
 

@@ -76,3 +76,49 @@ class Fusion(nn.Module):
         query = self.query.expand(context.shape[0], -1, -1)
         fused = self.layers(torch.cat([query, context], dim=1))  # [B, 8, dim]
         return F.normalize(fused[:, 0], dim=-1)
+
+
+class CrossAttention(nn.Module):
+    """A learned query attends once to the context tokens; no self-attention, no feed-forward part.
+
+    Args:
+        dim: width of the tokens.
+        layers: one; more cannot be had.
+        heads: of the attention.
+        ffn_dim: not used; every fusion takes the same sizes.
+    """
+
+    def __init__(self, dim: int, *, layers: int, heads: int, ffn_dim: int):
+        super().__init__()
+        self.heads = heads
+        self.query = nn.Parameter(torch.randn(1, 1, dim) * dim**-0.5)
+        self.positions = nn.Parameter(torch.randn(1, CONTEXT_TOKENS, dim) * dim**-0.5)
+        self.context_norm = nn.LayerNorm(dim)  # towers may speak at very different volumes
+        self.to_query = nn.Linear(dim, dim)
+        self.key = nn.Linear(dim, dim)
+        self.value = nn.Linear(dim, dim)
+        self.out_proj = nn.Linear(dim, dim)
+        self.norm = nn.LayerNorm(dim)
+        self.head = nn.Linear(dim, dim)
+
+    def forward(self, screen_tokens: Tensor, text_token: Tensor, user_token: Tensor) -> Tensor:
+        """Fuses float32 [B, 5, dim] and twice [B, 1, dim] to unit-length embeddings, float32 [B, dim]."""
+        tokens = torch.cat([screen_tokens, text_token, user_token], dim=1)  # [B, 7, dim]
+        context = self.context_norm(tokens) + self.positions
+        query, key, value = (
+            rows.unflatten(-1, (self.heads, -1)).transpose(1, 2)  # [B, heads, 1 or 7, dim / heads]
+            for rows in (self.to_query(self.query), self.key(context), self.value(context))
+        )
+        scores = query @ key.transpose(-2, -1) * query.shape[-1] ** -0.5  # [B, heads, 1, 7]
+        mixed = (scores.softmax(dim=-1) @ value).transpose(1, 2).flatten(2)  # [B, 1, dim]
+        fused = self.head(self.norm(self.query + self.out_proj(mixed)))  # [B, 1, dim]
+        return F.normalize(fused[:, 0], dim=-1)
+
+
+FUSIONS: dict[str, type[nn.Module]] = {
+    "single_layer_transformer": Fusion,
+    "two_layer_transformer": Fusion,
+    "deep_transformer": Fusion,
+    "cross_attention_only": CrossAttention,
+}
+"""The transformers differ in their number of layers, which `EncoderConfig.fusion_layers` holds."""

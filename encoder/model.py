@@ -9,12 +9,12 @@ import torch
 from torch import Tensor, nn
 
 from encoder.config import TOKEN_DIM, EncoderConfig, choose
-from encoder.fusion import Fusion
+from encoder.fusion import FUSIONS
 from encoder.global_view import GLOBAL_VIEWS
 from encoder.regions import REGIONS
 from encoder.text import TEXT_MODELS
 from encoder.user import UserMlp
-from encoder.vision import Backbone
+from encoder.vision import Backbone, Screen
 
 
 class Encoder(nn.Module):
@@ -28,7 +28,7 @@ class Encoder(nn.Module):
         global_view: nn.Module,
         text: nn.Module,
         user: nn.Module,
-        fusion: Fusion,
+        fusion: nn.Module,
     ):
         super().__init__()
         self.backbone = backbone
@@ -43,8 +43,22 @@ class Encoder(nn.Module):
 
         The global view comes first, then title, input field, keyboard and status bar.
         """
-        features = self.backbone(image)  # one pass for all five tokens
-        return torch.cat([self.global_view(features), self.regions(features)], dim=1)
+        screen = Screen(image, self.backbone(image))  # one pass for all five tokens
+        return torch.cat([self.global_view(screen), self.regions(screen)], dim=1)
+
+    def find_regions(self, image: Tensor) -> tuple[Tensor, Tensor]:
+        """Maps screenshots to screen tokens, as `encode_screen`, and soft masks, float32 [B, 4, h, w].
+
+        Only where `regions` finds the regions: `mask_size` of such an encoder is not None.
+        """
+        screen = Screen(image, self.backbone(image))
+        tokens, masks = self.regions.decode(screen)
+        return torch.cat([self.global_view(screen), tokens], dim=1), masks
+
+    @property
+    def mask_size(self) -> tuple[int, int] | None:
+        """Height and width of the regions' masks; None where the regions are fixed."""
+        return getattr(self.regions, "mask_size", None)
 
     def encode_text(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
         """Maps WordPiece ids and mask (1 = real token), int32 [B, L], to a token, float32 [B, 1, 256]."""
@@ -78,16 +92,22 @@ def build(
     region_type = choose("roi_method", REGIONS, config.roi_method)
     global_type = choose("global_projection", GLOBAL_VIEWS, config.global_projection)
     text_type = choose("text_model", TEXT_MODELS, config.text_model)
+    fusion_type = choose("fusion", FUSIONS, config.fusion)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        backbone = Backbone(config.backbone, config.image_size, weights=published.get("backbone"))
+        backbone = Backbone(
+            config.backbone,
+            config.image_size,
+            strides=region_type.strides,
+            weights=published.get("backbone"),
+        )
         encoder = Encoder(
             backbone=backbone,
-            regions=region_type(backbone.channels, backbone.map_size, TOKEN_DIM),
-            global_view=global_type(backbone.channels, TOKEN_DIM),
+            regions=region_type(backbone, TOKEN_DIM),
+            global_view=global_type(backbone, TOKEN_DIM),
             text=text_type(config.text_max_length, TOKEN_DIM, weights=published.get("text")),
             user=UserMlp(config.user_embed_dim, TOKEN_DIM),
-            fusion=Fusion(
+            fusion=fusion_type(
                 TOKEN_DIM,
                 layers=config.fusion_layers,
                 heads=config.fusion_heads,

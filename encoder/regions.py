@@ -5,6 +5,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from encoder.masks import CustomSamLite
+from encoder.mobilesam import MobileSamPruned
+from encoder.vision import Backbone, Screen
+
 REGION_BOXES: dict[str, tuple[float, float, float, float]] = {
     "title": (0.0, 0.5, 0.0, 1.0),
     "input": (0.5, 1.0, 0.25, 0.75),
@@ -20,19 +24,20 @@ class FixedGrid(nn.Module):
     Cells that a rectangle covers in part count by the covered area, so any map size gives the same regions.
 
     Args:
-        channels: channels of the backbone's map.
-        map_size: its height and width in cells.
+        backbone: gives the sizes of its deepest map.
         dim: width of a token.
     """
 
-    def __init__(self, channels: int, map_size: tuple[int, int], dim: int):
-        super().__init__()
-        self.register_buffer("pooling", pooling_matrix(map_size), persistent=False)  # [h*w, 4]
-        self.projection = nn.Linear(channels, dim)
+    strides = ()
 
-    def forward(self, features: Tensor) -> Tensor:
-        """Maps float32 [B, channels, h, w] to region tokens, float32 [B, 4, dim]."""
-        pooled = features.flatten(2) @ self.pooling  # [B, C, h*w] @ [h*w, 4] -> [B, C, 4]
+    def __init__(self, backbone: Backbone, dim: int):
+        super().__init__()
+        self.register_buffer("pooling", pooling_matrix(backbone.map_size), persistent=False)  # [h*w, 4]
+        self.projection = nn.Linear(backbone.channels, dim)
+
+    def forward(self, screen: Screen) -> Tensor:
+        """Maps a screen to region tokens, float32 [B, 4, dim]."""
+        pooled = screen.features.flatten(2) @ self.pooling  # [B, C, h*w] @ [h*w, 4] -> [B, C, 4]
         return self.projection(pooled.transpose(1, 2))  # [B, 4, dim]
 
 
@@ -54,4 +59,11 @@ def _overlap(cells: int, start: float, end: float) -> Tensor:
     return (edges[1:].clamp(max=end) - edges[:-1].clamp(min=start)).clamp(min=0)
 
 
-REGIONS: dict[str, type[nn.Module]] = {"fixed_grid": FixedGrid}
+REGIONS: dict[str, type[nn.Module]] = {
+    "fixed_grid": FixedGrid,
+    "custom_sam_lite": CustomSamLite,
+    "mobilesam_pruned": MobileSamPruned,
+}
+"""Each says in `strides` which maps it needs beside the deepest one, finest first. Those that find the
+regions have a `mask_size`, `masks(screen)`, soft masks float32 [B, 4, h, w] in [0, 1], and `decode(screen)`,
+tokens and masks at once."""

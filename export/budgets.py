@@ -93,6 +93,24 @@ def size_budgets(parameters: int, shipped_bytes: int) -> list[Budget]:
     ]
 
 
+def loading_budget(loaded: int, files: int, faults: Iterable[str] = ()) -> Budget:
+    """Judges how many of the bundle's model files open in their engines and run."""
+    how = "; ".join(faults) or "opened and run on this host, a parity screen"
+    return Budget("model files that load and run", files, ">=", loaded, "", how)
+
+
+def shape_budget(right: int, outputs: int, faults: Iterable[str] = ()) -> Budget:
+    """Judges how many of the model files' outputs have the public dtype and shape."""
+    how = "; ".join(faults) or "what came out of that run"
+    return Budget("outputs of the public shape", outputs, ">=", right, "", how)
+
+
+def weights_budget(weights: Mapping[str, str]) -> Budget:
+    """Judges whether the weights mean anything; `weights` is the manifest's entry of that name."""
+    how = f"{weights['source']}: {weights['detail']}"
+    return Budget("trained or published weights", 1, ">=", int(weights["source"] != "random"), "", how)
+
+
 def memory_budget(private_bytes: int | None) -> Budget:
     """Judges the private memory that loading the shipped file and running it adds to a process."""
     how = "not measured yet: make check" if private_bytes is None else "fresh process on this host"

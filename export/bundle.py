@@ -11,12 +11,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from encoder.config import VOCABULARY
+from encoder.tokenizers import tokenizer_files
 from export import arm64, budgets
 from export.arm64.report import SHIPPED
 from export.report.html import render_report
 from export.request import Request, tool_versions
-from runtime.bundle import MANIFEST, PARTS, SCHEMA_VERSION, SIGNATURES, file_sha256, tensor_specs
+from export.steps import tensors_of
+from runtime.bundle import MANIFEST, PARTS, REGION_MASKS, SCHEMA_VERSION, file_sha256, signatures
 
 
 def _model(step: str, engine: str, precision: str, *signatures: str) -> dict[str, Any]:
@@ -65,7 +66,8 @@ def write_bundle(request: Request, folders: Mapping[str, Path], inputs_sha256: s
             shutil.copyfile(folders[entry["step"]] / name, staging / name)
         for name, step in OTHER_FILES.items():
             shutil.copyfile(folders[step] / name, staging / name)
-        shutil.copyfile(VOCABULARY, staging / VOCABULARY.name)
+        for name, path in tokenizer_files(request.config).files.items():
+            shutil.copyfile(path, staging / name)
         manifest = _manifest(request, folders, staging, inputs_sha256)
         _write_manifest(manifest, staging)
         if arm64.available():
@@ -86,6 +88,7 @@ def _manifest(
     parity = json.loads((folders["parity"] / "parity.json").read_text())
     quality = json.loads((folders["quality"] / "quality.json").read_text())
     config = request.config.to_dict()
+    tensors = tensors_of(request, folders["encoder"])
     shipped = (staging / budgets.SHIPPED).stat().st_size
     verdicts = [
         *budgets.size_budgets(facts["parameters"]["total"], shipped),
@@ -101,21 +104,16 @@ def _manifest(
         "weights": facts["weights"],
         "tools": tool_versions(),
         "inputs_sha256": inputs_sha256,
-        "tensors": {
-            name: {"dtype": spec.dtype, "shape": list(spec.shape)}
-            for name, spec in tensor_specs(config).items()
-        },
+        "tensors": {name: {"dtype": spec.dtype, "shape": list(spec.shape)} for name, spec in tensors.items()},
         "signatures": {
             name: {"inputs": list(entry.inputs), "outputs": list(entry.outputs)}
-            for name, entry in SIGNATURES.items()
+            for name, entry in signatures(masks=REGION_MASKS in tensors).items()
         },
         "preprocessing": {
             "image": {"method": "area_integer", "size": config["image_size"], "channels": "RGB"}
         },
         "tokenizer": {
-            "type": "wordpiece",
-            "vocab": VOCABULARY.name,
-            "lowercase": True,
+            **tokenizer_files(request.config).entry,
             "max_length": config["text_max_length"],
         },
         "files": {path.name: _entry(path) for path in sorted(staging.iterdir())},

@@ -11,7 +11,7 @@ import numpy as np
 from calibration_data.samples import CALIBRATION_SPLITS, SAMPLES, Sample, SampleError, read_samples
 from encoder.config import EncoderConfig
 from runtime.preprocess import load_image
-from runtime.tokenizer import WordPieceTokenizer
+from runtime.tokenizers import Tokenizer
 
 DEFAULT_FOLDER = Path(__file__).parents[1] / "calibration_data"
 SPLITS = CALIBRATION_SPLITS
@@ -41,14 +41,14 @@ def load_samples(folder: Path, user_embed_dim: int) -> list[Sample]:
 
 
 def preprocess(
-    samples: list[Sample], config: EncoderConfig, vocabulary: Path, progress=lambda: None
+    samples: list[Sample], config: EncoderConfig, tokenizer: Tokenizer, progress=lambda: None
 ) -> dict[str, np.ndarray]:
     """Turns samples into model inputs, with the runtime's own preprocessing and tokenizer.
 
     Args:
         samples: N of them.
         config: gives the sizes.
-        vocabulary: of the text tower.
+        tokenizer: of the text tower.
         progress: called after each sample.
 
     Returns:
@@ -57,7 +57,6 @@ def preprocess(
     Raises:
         SampleError: an image cannot be read.
     """
-    tokenizer = WordPieceTokenizer(vocabulary, config.text_max_length)
     rows: dict[str, list[np.ndarray]] = {"image": [], "input_ids": [], "attention_mask": [], "user": []}
     for sample in samples:
         try:

@@ -10,7 +10,7 @@ from encoder.config import EncoderConfig
 from encoder.model import Encoder
 from export.tflite import quiet
 from export.views import VIEWS, example_inputs
-from runtime.bundle import PARTS, SIGNATURES
+from runtime.bundle import PARTS, REGION_MASKS, SIGNATURES, signatures
 
 OPSET = 18
 
@@ -30,7 +30,7 @@ def write_onnx(encoder: Encoder, config: EncoderConfig, signature: str, path: Pa
     import onnx
     import onnxsim
 
-    names = SIGNATURES[signature]
+    names = signatures(masks=encoder.mask_size is not None)[signature]
     with torch.no_grad(), quiet():
         program = torch.onnx.export(
             VIEWS[signature](encoder).eval(),
@@ -62,8 +62,11 @@ def compose(parts: dict[str, Path], path: Path) -> None:
     from onnx.compose import add_prefix, merge_models
 
     vision, text, fuse = (_prefixed(onnx.load(parts[part]), part, add_prefix) for part in PARTS)
-    context = merge_models(vision, text, io_map=[])
-    joints = [(name, name) for name in ("screen_tokens", "text_token")]
+    tokens = ["screen_tokens", "text_token"]
+    masked = any(output.name == REGION_MASKS for output in vision.graph.output)
+    # Who encodes as a whole has no use for masks; what computes them alone goes with them.
+    context = merge_models(vision, text, io_map=[], outputs=tokens if masked else None)
+    joints = [(name, name) for name in tokens]
     whole = merge_models(context, fuse, io_map=joints, name="encode")
     order = {name: rank for rank, name in enumerate(SIGNATURES["encode"].inputs)}
     inputs = sorted(whole.graph.input, key=lambda item: order[item.name])

@@ -17,14 +17,14 @@ from typing import Any
 from export import arm64
 from export.bundle import write_bundle
 from export.request import ROOT, Request, digest, source_digest, tool_versions
-from export.steps import STEPS, Step
+from export.steps import STEPS, VOCABULARIES, Step
 from runtime.bundle import Bundle, BundleError
 
 CACHE = Path(os.environ.get("POCKET_CACHE") or ROOT / "build") / "export"
 WORKERS = 2
 CODE = (
     "encoder/*.py",
-    "encoder/assets/vocab.txt",
+    *VOCABULARIES,
     "export/**/*.py",
     "export/arm64/profiles.toml",
     "export/**/*.html",

@@ -5,14 +5,13 @@ from __future__ import annotations
 import functools
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
-from encoder.config import VOCABULARY
 from export.request import Request
-from runtime.bundle import PARTS, SIGNATURES
+from runtime.bundle import PARTS, SIGNATURES, TensorSpec, tensor_specs
 
 TOKENS = ("screen_tokens", "text_token")
 
@@ -46,17 +45,23 @@ def make_encoder(request: Request, folders: Mapping[str, Path], out: Path) -> No
     encoder, weights = load_encoder(request.config, file=request.weights, seed=request.seed)
     state = {name: tensor.contiguous() for name, tensor in encoder.state_dict().items()}
     save_file(state, out / "encoder.safetensors")
-    facts = {"weights": asdict(weights), "parameters": count_parameters(encoder)}
+    facts = {
+        "weights": asdict(weights),
+        "parameters": count_parameters(encoder),
+        "mask_size": encoder.mask_size,
+    }
     (out / "encoder.json").write_text(json.dumps(facts))
 
 
 def make_inputs(request: Request, folders: Mapping[str, Path], out: Path) -> None:
     """Preprocesses and tokenizes both splits."""
+    from encoder.train.text_data import tokenizer_of
     from export.calibration import SPLITS, preprocess
 
+    tokenizer = tokenizer_of(request.config)
     for split in SPLITS:
         samples = [sample for sample in request.samples if sample.split == split]
-        np.savez(out / f"{split}.npz", **preprocess(samples, request.config, VOCABULARY))
+        np.savez(out / f"{split}.npz", **preprocess(samples, request.config, tokenizer))
 
 
 def make_golden(request: Request, folders: Mapping[str, Path], out: Path) -> None:
@@ -92,15 +97,18 @@ def make_tflite_int8(request: Request, folders: Mapping[str, Path], out: Path) -
     """Calibrates and quantizes the .tflite, and lists the precision that every layer got."""
     from export.quantize.layers import layer_precisions
     from export.quantize.slim import slim
-    from export.quantize.tflite import quantize_tflite
+    from export.quantize.tflite import operators, quantize_tflite, without_idle_rules
 
     samples = {part: list(_calibration(folders["golden"], part)) for part in PARTS}
     source, target = folders["tflite"] / "encoder_fp32.tflite", out / "encoder.tflite"
-    quantize_tflite(source, request.plan.tflite, samples, target)
+    plan = request.plan
+    if plan.general:
+        plan = replace(plan, tflite=without_idle_rules(plan.tflite, operators(source)))
+    quantize_tflite(source, plan.tflite, samples, target)
     layers = layer_precisions(target)  # by the names that the finished file no longer has
     slim(target, source)
-    plan = {"plan": request.plan.to_dict(), "layers": layers}
-    (out / "plan.json").write_text(json.dumps(plan, indent=1) + "\n")
+    listed = {"plan": plan.to_dict(), "layers": layers}
+    (out / "plan.json").write_text(json.dumps(listed, indent=1) + "\n")
 
 
 def make_onnx_int8(request: Request, folders: Mapping[str, Path], out: Path) -> None:
@@ -119,10 +127,9 @@ def make_parity(request: Request, folders: Mapping[str, Path], out: Path) -> Non
     """Measures every engine, precision and signature against the golden vectors."""
     from export.budgets import PARITY
     from export.bundle import MODEL_FILES, link
-    from runtime.bundle import tensor_specs
     from runtime.parity import load_golden, measure_files
 
-    tensors = tensor_specs(request.config.to_dict())
+    tensors = tensors_of(request, folders["encoder"])
     golden = load_golden(folders["golden"] / "golden.npz", tensors)
     for name, entry in MODEL_FILES.items():
         link(folders[entry["step"]] / name, out / name)
@@ -134,28 +141,34 @@ def make_parity(request: Request, folders: Mapping[str, Path], out: Path) -> Non
 
 def make_quality(request: Request, folders: Mapping[str, Path], out: Path) -> None:
     """Measures what the exported files are worth on the test split, where that can be said."""
+    from encoder.train.text_data import tokenizer_of
     from export.bundle import MODEL_FILES, link
     from export.quality.step import write_quality
-    from runtime.bundle import tensor_specs
 
     weights = json.loads((folders["encoder"] / "encoder.json").read_text())["weights"]
     for name, entry in MODEL_FILES.items():
         link(folders[entry["step"]] / name, out / name)
     golden = read_arrays(folders["golden"] / "golden.npz")
-    write_quality(out, MODEL_FILES, tensor_specs(request.config.to_dict()), VOCABULARY, golden, weights)
+    tensors = tensors_of(request, folders["encoder"])
+    tokenizer = tokenizer_of(request.config)
+    write_quality(out, MODEL_FILES, tensors, tokenizer, golden, weights)
     for name in MODEL_FILES:
         (out / name).unlink()
 
 
 MODEL_CODE = ("encoder/*.py",)
+VOCABULARIES = ("encoder/assets/vocab.txt", "encoder/assets/byte_bpe/*")
 TRACED_CODE = (*MODEL_CODE, "runtime/bundle.py", "export/views.py", "export/rewrites/*.py")
 INPUT_CODE = (
     "export/calibration.py",
     "calibration_data/samples.py",
     "runtime/preprocess.py",
-    "runtime/tokenizer.py",
+    "runtime/tokenizer*.py",
+    "runtime/bpe.py",
     "runtime/*.tsv",
-    "encoder/assets/vocab.txt",
+    "encoder/text.py",
+    "encoder/tokenizers.py",
+    *VOCABULARIES,
 )
 QUANTIZE_CODE = ("export/quantize/*.py", "export/onnx.py")
 PARITY_CODE = ("runtime/*.py", "export/budgets.py")
@@ -164,7 +177,9 @@ QUALITY_CODE = (
     "runtime/*.tsv",
     "export/quality/*.py",
     "export/quality/*.json",
-    "encoder/assets/vocab.txt",
+    "encoder/text.py",
+    "encoder/tokenizers.py",
+    *VOCABULARIES,
     "calibration_data/samples.py",
     "calibration_data/test_split/**/*",
 )
@@ -174,12 +189,12 @@ STEPS: tuple[Step, ...] = (
     Step("tflite", "convert: TFLite, float", ("encoder",), (*TRACED_CODE, "export/tflite.py"), make_tflite),
     Step("inputs", "preprocess and tokenize screens", (), INPUT_CODE, make_inputs),
     Step("golden", "golden vectors from PyTorch", ("encoder", "inputs"),
-         (*MODEL_CODE, "export/golden.py"), make_golden),
+         (*MODEL_CODE, "export/golden.py", "export/views.py"), make_golden),
     Step("onnx", "convert: ONNX, float", ("encoder",), (*TRACED_CODE, "export/onnx.py"), make_onnx),
     Step("onnx_int8", "calibrate and quantize: ONNX", ("golden", "onnx"), QUANTIZE_CODE, make_onnx_int8),
     Step("tflite_int8", "calibrate and quantize: TFLite", ("golden", "tflite"),
          QUANTIZE_CODE, make_tflite_int8),
-    Step("parity", "parity with PyTorch", ("golden", "tflite", "tflite_int8", "onnx", "onnx_int8"),
+    Step("parity", "parity with PyTorch", ("encoder", "golden", "tflite", "tflite_int8", "onnx", "onnx_int8"),
          PARITY_CODE, make_parity),
     Step("quality", "quality on the test split",
          ("encoder", "golden", "tflite", "tflite_int8", "onnx", "onnx_int8"), QUALITY_CODE, make_quality),
@@ -191,6 +206,12 @@ def read_arrays(path: Path) -> dict[str, np.ndarray]:
     """Reads all arrays of an .npz."""
     with np.load(path, allow_pickle=False) as arrays:
         return dict(arrays)
+
+
+def tensors_of(request: Request, folder: Path) -> dict[str, TensorSpec]:
+    """Returns the public tensors of an export, by name, given the folder of its step `encoder`."""
+    facts = json.loads((folder / "encoder.json").read_text())
+    return tensor_specs(request.config.to_dict(), facts["mask_size"])
 
 
 def _calibration(folder: Path, signature: str):

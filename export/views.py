@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 
@@ -20,6 +22,24 @@ class Vision(nn.Module):
     def forward(self, image: Tensor) -> dict[str, Tensor]:
         """Maps uint8 [1, H, W, 3] to float32 [1, 5, 256]."""
         return {"screen_tokens": self.encoder.encode_screen(image)}
+
+
+class MaskedVision(nn.Module):
+    """`vision(image) -> screen_tokens, region_masks`, for regions that are found on each screen."""
+
+    def __init__(self, encoder: Encoder):
+        super().__init__()
+        self.encoder = encoder
+
+    def forward(self, image: Tensor) -> dict[str, Tensor]:
+        """Maps uint8 [1, H, W, 3] to float32 [1, 5, 256] and [1, 4, h, w]."""
+        screen_tokens, region_masks = self.encoder.find_regions(image)
+        return {"screen_tokens": screen_tokens, "region_masks": region_masks}
+
+
+def vision(encoder: Encoder) -> nn.Module:
+    """Returns the view of the signature `vision`, with masks where the encoder has them."""
+    return Vision(encoder) if encoder.mask_size is None else MaskedVision(encoder)
 
 
 class Text(nn.Module):
@@ -60,7 +80,9 @@ class Encode(nn.Module):
         return {"embedding": self.encoder(image, input_ids, attention_mask, user)}
 
 
-VIEWS: dict[str, type[nn.Module]] = {"vision": Vision, "text": Text, "fuse": Fuse, "encode": Encode}
+VIEWS: dict[str, Callable[[Encoder], nn.Module]] = {
+    "vision": vision, "text": Text, "fuse": Fuse, "encode": Encode
+}  # fmt: skip
 
 
 def example_inputs(config: EncoderConfig, signature: str) -> dict[str, Tensor]:

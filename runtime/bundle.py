@@ -3,12 +3,14 @@
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from runtime.errors import InputError
+from runtime.tokenizers import FILES as TOKENIZER_FILES
+from runtime.tokenizers import Tokenizer, open_tokenizer
 
 SCHEMA_VERSION = 1
 MANIFEST = "manifest.json"
@@ -43,17 +45,30 @@ SIGNATURES: dict[str, Signature] = {
     "encode": Signature(("image", "input_ids", "attention_mask", "user"), ("embedding",)),
 }
 PARTS = ("vision", "text", "fuse")  # `encode` is their composition
+REGION_MASKS = "region_masks"
+"""Further output of `vision`, where the model finds the regions: a soft mask each, 1 = inside."""
+REGIONS = ("title", "input", "keyboard", "status")
+"""In the order of the screen tokens behind the global view, and of the masks."""
 
 
-def tensor_specs(config: Mapping[str, Any]) -> dict[str, TensorSpec]:
+def signatures(*, masks: bool) -> dict[str, Signature]:
+    """The signatures of a model, by name; `masks`: it has region masks."""
+    if not masks:
+        return SIGNATURES
+    inputs, outputs = SIGNATURES["vision"]
+    return SIGNATURES | {"vision": Signature(inputs, (*outputs, REGION_MASKS))}
+
+
+def tensor_specs(config: Mapping[str, Any], mask_size: Sequence[int] | None = None) -> dict[str, TensorSpec]:
     """The public tensors of an encoder, by name.
 
     Args:
         config: image_size (height, width), text_max_length, user_embed_dim and text_projection_dim (the
             width of every token and of the embedding); further keys are ignored.
+        mask_size: Height and width of the region masks; None = the model has none.
 
     Raises:
-        BundleError: A key is missing or is not made of positive integers.
+        BundleError: A key is missing or is not made of positive integers, or the mask size is not.
     """
     size = config.get("image_size")
     if not isinstance(size, (list, tuple)) or len(size) != 2 or not all(map(_is_size, size)):
@@ -63,6 +78,11 @@ def tensor_specs(config: Mapping[str, Any]) -> dict[str, TensorSpec]:
             raise BundleError(f"config: {key} must be a positive integer, not {config.get(key)!r}")
     height, width = size
     length, user, token = (config[key] for key in _SIZES)
+    masks = {}
+    if mask_size is not None:
+        if len(mask_size) != 2 or not all(map(_is_size, mask_size)):
+            raise BundleError(f"{REGION_MASKS} must be {len(REGIONS)} masks of [height, width] cells")
+        masks[REGION_MASKS] = TensorSpec("float32", (1, len(REGIONS), *mask_size))
     return {
         "image": TensorSpec("uint8", (1, height, width, 3)),
         "input_ids": TensorSpec("int32", (1, length)),
@@ -71,6 +91,7 @@ def tensor_specs(config: Mapping[str, Any]) -> dict[str, TensorSpec]:
         "screen_tokens": TensorSpec("float32", (1, SCREEN_TOKENS, token)),
         "text_token": TensorSpec("float32", (1, 1, token)),
         "embedding": TensorSpec("float32", (1, token)),
+        **masks,
     }
 
 
@@ -166,6 +187,15 @@ class Bundle:
         """The vocabulary's verified file."""
         return self.file(self.manifest["tokenizer"]["vocab"])
 
+    def open_tokenizer(self) -> Tokenizer:
+        """Opens the tokenizer that belongs to the model.
+
+        Raises:
+            BundleError: One of its files is missing or altered.
+            TokenizerError: A file cannot be used.
+        """
+        return open_tokenizer(self.manifest["tokenizer"], self.file)
+
     def file(self, name: str) -> Path:
         """Path of a listed file, after comparing its SHA-256 with the manifest (once).
 
@@ -218,8 +248,9 @@ def _check_manifest(manifest: dict[str, Any], path: Path) -> dict[str, TensorSpe
     for key in ("config", "tensors", "signatures", "preprocessing", "tokenizer", "files"):
         if not isinstance(manifest.get(key), dict):
             raise BundleError(f"{path}: {key!r} must be an object")
+    masks = manifest["tensors"].get(REGION_MASKS)
     try:
-        tensors = tensor_specs(manifest["config"])
+        tensors = tensor_specs(manifest["config"], None if masks is None else _mask_size(masks))
     except BundleError as error:
         raise BundleError(f"{path}: {error}") from None
     for name, spec in tensors.items():
@@ -228,7 +259,7 @@ def _check_manifest(manifest: dict[str, Any], path: Path) -> dict[str, TensorSpe
             raise BundleError(
                 f"{path}: tensor {name!r} must be {declared}, not {manifest['tensors'].get(name)}"
             )
-    for name, signature in SIGNATURES.items():
+    for name, signature in signatures(masks=REGION_MASKS in tensors).items():
         declared = {"inputs": list(signature.inputs), "outputs": list(signature.outputs)}
         if manifest["signatures"].get(name) != declared:
             raise BundleError(f"{path}: signature {name!r} must be {declared}")
@@ -238,14 +269,27 @@ def _check_manifest(manifest: dict[str, Any], path: Path) -> dict[str, TensorSpe
     return tensors
 
 
+def _mask_size(declared: object) -> Sequence[int]:
+    """Height and width of declared masks; () where nothing of the kind is declared."""
+    shape = declared.get("shape") if isinstance(declared, dict) else None
+    return shape[2:] if isinstance(shape, list) else ()
+
+
 def _check_text_and_image(manifest: dict[str, Any], path: Path) -> None:
     config, tokenizer = manifest["config"], manifest["tokenizer"]
-    expected = {"type": "wordpiece", "lowercase": True, "max_length": config["text_max_length"]}
+    kind = tokenizer.get("type")
+    if not isinstance(kind, str) or kind not in TOKENIZER_FILES:
+        known = " or ".join(map(repr, TOKENIZER_FILES))
+        raise BundleError(f"{path}: tokenizer type must be {known}, not {kind!r}")
+    expected = {"max_length": config["text_max_length"]} | (
+        {"lowercase": True} if kind == "wordpiece" else {}
+    )
     for key, value in expected.items():
         if tokenizer.get(key) != value:
             raise BundleError(f"{path}: tokenizer {key} must be {value!r}, not {tokenizer.get(key)!r}")
-    if tokenizer.get("vocab") not in list(manifest["files"]):
-        raise BundleError(f"{path}: tokenizer vocab {tokenizer.get('vocab')!r} is not among the files")
+    for key in TOKENIZER_FILES[kind]:
+        if tokenizer.get(key) not in list(manifest["files"]):
+            raise BundleError(f"{path}: tokenizer {key} {tokenizer.get(key)!r} is not among the files")
     expected = {"method": "area_integer", "size": list(config["image_size"]), "channels": "RGB"}
     if manifest["preprocessing"].get("image") != expected:
         raise BundleError(f"{path}: preprocessing image must be {expected}")

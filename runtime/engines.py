@@ -14,7 +14,16 @@ from typing import Any
 
 import numpy as np
 
-from runtime.bundle import PARTS, SIGNATURES, Bundle, Signature, TensorSpec, select_files
+from runtime.bundle import (
+    PARTS,
+    REGION_MASKS,
+    SIGNATURES,
+    Bundle,
+    Signature,
+    TensorSpec,
+    select_files,
+    signatures,
+)
 from runtime.errors import InputError
 
 Arrays = Mapping[str, np.ndarray]
@@ -126,7 +135,8 @@ class OnnxModel(Model):
             raise EngineError(f"{path}: ONNX Runtime cannot open it: {_first_line(error)}") from error
         inputs, outputs = self._session.get_inputs(), self._session.get_outputs()
         own = Signature(tuple(node.name for node in inputs), tuple(node.name for node in outputs))
-        name = next((name for name, public in SIGNATURES.items() if _same_names(own, public)), "main")
+        known = (*SIGNATURES.items(), *signatures(masks=True).items())
+        name = next((name for name, public in known if _same_names(own, public)), "main")
         self.signatures = {name: own}
         self.tensors = {name: {node.name: _onnx_spec(node) for node in (*inputs, *outputs)}}
 
@@ -255,7 +265,8 @@ def describe(tensor: Any) -> str:
 
 
 def _check_public(model: Model, signature: str, tensors: Mapping[str, TensorSpec]) -> None:
-    public, own = SIGNATURES[signature], model.signatures.get(signature)
+    public = signatures(masks=REGION_MASKS in tensors)[signature]
+    own = model.signatures.get(signature)
     if own is None or not _same_names(own, public):
         raise EngineError(
             f"{model.path}: signature {signature} must be ({', '.join(public.inputs)}) -> "

@@ -4,6 +4,8 @@ vision, text and fuse are each fed PyTorch's own inputs; encode runs from the im
 the embedding: through its own file where there is one (ONNX), and as `composed` through vision, text and fuse
 as an app runs it. Where encode has no file of its own (.tflite), it is the composition.
 
+Where the model finds the regions of the screen, `regions` compares their masks.
+
 Of the limits, max_abs holds for every signature; cosine_min, centred_cosine_min and identification hold for
 the whole (encode, composed), since it is embeddings that get compared with each other.
 """
@@ -22,6 +24,7 @@ from runtime.bundle import (
     ENGINES,
     PARTS,
     PRECISIONS,
+    REGION_MASKS,
     SIGNATURES,
     Bundle,
     BundleError,
@@ -32,6 +35,7 @@ from runtime.engines import Engine
 
 GOLDEN = "golden.npz"
 COMPOSED = "composed"
+MASKS = "regions"
 _WHOLE = ("encode", COMPOSED)
 _AT_MOST = ("max_abs",)
 _AT_LEAST = ("cosine_min", "centred_cosine_min", "identification")
@@ -133,7 +137,8 @@ def measure_files(
         chosen = select_files(files, engine, precision)
         opened = Engine({key: Path(folder) / name for key, name in chosen.items()}, threads, tensors)
         whole = _WHOLE if "encode" in chosen else ("encode",)
-        jobs += [(engine, precision, signature, opened) for signature in (*PARTS, *whole)]
+        masks = (MASKS,) if REGION_MASKS in tensors else ()
+        jobs += [(engine, precision, signature, opened) for signature in (*PARTS, *masks, *whole)]
     samples, rows = len(golden["image"]), []
     for engine, precision, signature, opened in jobs:
         outputs = []
@@ -141,7 +146,7 @@ def measure_files(
             outputs.append(_run(opened, signature, golden, sample))
             step = samples * len(rows) + sample + 1
             on_progress(step, samples * len(jobs), f"{engine} {precision} {signature}")
-        figures = compare(np.concatenate(outputs), golden[_public(signature).outputs[0]])
+        figures = compare(np.concatenate(outputs), golden[_output(signature)])
         checks = _checks(signature, figures, limits.get(precision, {}))
         passed = all(check.passed for check in checks)
         rows.append(ParityRow(engine, precision, signature, samples, **figures, checks=checks, passed=passed))
@@ -185,15 +190,25 @@ def load_golden(path: Path, tensors: Mapping[str, TensorSpec]) -> dict[str, np.n
 
 
 def _public(signature: str):
-    return SIGNATURES["encode" if signature in _WHOLE else signature]
+    if signature in _WHOLE:
+        return SIGNATURES["encode"]
+    return SIGNATURES["vision" if signature == MASKS else signature]
+
+
+def _output(signature: str) -> str:
+    """The tensor that is compared."""
+    return REGION_MASKS if signature == MASKS else _public(signature).outputs[0]
 
 
 def _run(engine: Engine, signature: str, golden: Mapping[str, np.ndarray], sample: int) -> np.ndarray:
     """One golden sample's output, [1, ...]."""
     public = _public(signature)
     arrays = {name: golden[name][sample : sample + 1] for name in public.inputs}
-    run = engine.compose(arrays) if signature == COMPOSED else engine.run(signature, arrays)
-    return run[public.outputs[0]]
+    if signature == COMPOSED:
+        found = engine.compose(arrays)
+    else:
+        found = engine.run("vision" if signature == MASKS else signature, arrays)
+    return found[_output(signature)]
 
 
 def _checks(signature: str, figures: Mapping[str, float], limits: Mapping[str, float]) -> tuple[Check, ...]:

@@ -7,11 +7,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from runtime.bundle import Bundle
+from runtime.bundle import REGION_MASKS, REGIONS, Bundle
 from runtime.engines import Engine, open_engine
 from runtime.errors import InputError
 from runtime.preprocess import load_image
-from runtime.tokenizer import WordPieceTokenizer
 
 
 class UserVectorError(InputError):
@@ -20,6 +19,10 @@ class UserVectorError(InputError):
 
 class NoScreenError(RuntimeError):
     """A text was to be encoded before any screen was."""
+
+
+class RegionsError(RuntimeError):
+    """The bundle's model does not find regions."""
 
 
 class CandidatesError(InputError):
@@ -52,7 +55,7 @@ class ScreenEncoder:
     def __init__(self, bundle: Bundle, engine: Engine) -> None:
         self.bundle = bundle
         self._engine = engine
-        self._tokenizer = WordPieceTokenizer(bundle.vocab, bundle.text_max_length)
+        self._tokenizer = bundle.open_tokenizer()
         self._screen_tokens: np.ndarray | None = None
         self._candidates: OrderedDict[str, np.ndarray] = OrderedDict()  # the latest used last
 
@@ -110,11 +113,37 @@ class ScreenEncoder:
         Raises:
             ImageError: The image cannot be read.
         """
+        return self._see(image)["screen_tokens"][0].copy()
+
+    def regions(self, image: object) -> dict[str, np.ndarray]:
+        """Finds the parts of a screen, and keeps it for the texts that follow, as `encode_screen` does.
+
+        Args:
+            image: As for `encode`. Where it cannot be read, no screen is kept.
+
+        Returns:
+            title, input, keyboard and status: a soft mask each over the whole screen, float32 [h, w], from 0,
+            outside, to 1, inside.
+
+        Raises:
+            RegionsError: The bundle's model has fixed regions.
+            ImageError: The image cannot be read.
+        """
+        if REGION_MASKS not in self.bundle.tensors:
+            method = self.bundle.manifest["config"].get("roi_method", "fixed_grid")
+            raise RegionsError(
+                f"{self.bundle.path}: its regions are fixed (roi_method {method}); "
+                "export a preset that finds them, such as balanced_sam"
+            )
+        return dict(zip(REGIONS, self._see(image)[REGION_MASKS][0].copy(), strict=True))
+
+    def _see(self, image: object) -> dict[str, np.ndarray]:
+        """Runs `vision` and keeps the screen's tokens."""
         self._screen_tokens = None
         pixels = load_image(image, self.bundle.image_size)
-        tokens = self._engine.run("vision", {"image": pixels[None]})["screen_tokens"]
-        self._screen_tokens = tokens
-        return tokens[0].copy()
+        seen = self._engine.run("vision", {"image": pixels[None]})
+        self._screen_tokens = seen["screen_tokens"]
+        return seen
 
     def encode_text(self, text: str, user: Sequence[float] | np.ndarray | None = None) -> np.ndarray:
         """Encodes a text on the last screen.

@@ -62,11 +62,7 @@ class WordPieceTokenizer:
         if not isinstance(text, str):
             raise TokenizerError(f"the text must be a string, not {type(text).__name__}")
         ids = [self._start, *self._pieces(text, self.max_length - 2), self._end]
-        input_ids = np.full(self.max_length, self._pad, np.int32)
-        input_ids[: len(ids)] = ids
-        attention_mask = np.zeros(self.max_length, np.int32)
-        attention_mask[: len(ids)] = 1
-        return input_ids, attention_mask
+        return padded(ids, self.max_length, self._pad)
 
     def _pieces(self, text: str, limit: int) -> list[int]:
         pieces: list[int] = []
@@ -94,6 +90,15 @@ class WordPieceTokenizer:
             pieces.append(piece)
             start = end
         return pieces
+
+
+def padded(ids: list[int], length: int, pad: int) -> tuple[np.ndarray, np.ndarray]:
+    """Ids filled up to a length, int32 [length], and the mask of the real ones, int32 [length]."""
+    input_ids = np.full(length, pad, np.int32)
+    input_ids[: len(ids)] = ids
+    attention_mask = np.zeros(length, np.int32)
+    attention_mask[: len(ids)] = 1
+    return input_ids, attention_mask
 
 
 def hangul_parts(code: int) -> str | None:

@@ -14,7 +14,7 @@ from calibration_data.samples import BOX_NAMES, Sample
 from encoder.model import Encoder
 from encoder.train.drawing import Draw
 from encoder.train.text_data import pad, token_ids
-from runtime.tokenizer import WordPieceTokenizer
+from runtime.tokenizers import Tokenizer
 
 TEXT_CHUNK = 256
 """Texts are encoded so many at once, in order of length: less is computed for padding. Every chunk costs a
@@ -94,9 +94,7 @@ class Collator:
         tokenizer: of the encoder.
     """
 
-    def __init__(
-        self, samples: Sequence[Sample], pixels: np.ndarray, rows: np.ndarray, tokenizer: WordPieceTokenizer
-    ):
+    def __init__(self, samples: Sequence[Sample], pixels: np.ndarray, rows: np.ndarray, tokenizer: Tokenizer):
         self.pixels, self.pixel_rows, self.tokenizer = pixels, rows, tokenizer
         self.boxes = torch.tensor([_boxes(sample) for sample in samples])
         self.looks = {name: sorted({_look(sample)[name] for sample in samples}) for name in LOOKS}

@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from calibration_data.samples import Sample
-from encoder.config import VOCABULARY, EncoderConfig
+from encoder.config import EncoderConfig
 from encoder.model import Encoder
 from encoder.regions import pooling_matrix
 from encoder.train import TrainError
@@ -23,11 +23,12 @@ from encoder.train.distill import Imitation
 from encoder.train.drawing import Drawer
 from encoder.train.objective import ContextHeads, contrast, kind_loss
 from encoder.train.options import ContextOptions
+from encoder.train.region_masks import covered, mask_loss
 from encoder.train.rounding import round_activations
 from encoder.train.screen_bank import VISION, ScreenBank
+from encoder.train.text_data import tokenizer_of
 from encoder.train.text_stage import TextDistillation
 from encoder.train.validate import Validation
-from runtime.tokenizer import WordPieceTokenizer
 
 GREY = 128
 """Of the screen that stands for no screen, as everywhere in the project."""
@@ -70,8 +71,7 @@ class ContextStage:
         )
         self.options, self.seed, self.device = options, seed, device
         self.cache, self.on_progress = cache, on_progress
-        tokenizer = WordPieceTokenizer(VOCABULARY, config.text_max_length)
-        self.collator = Collator(both, pixels, rows, tokenizer)
+        self.collator = Collator(both, pixels, rows, tokenizer_of(config))
         self.drawer = Drawer(
             samples["train"], options, seed, config.user_embed_dim, self.collator.looks["kind"]
         )
@@ -154,13 +154,20 @@ class ContextStage:
         image = half_resolution(batch.image) if low else batch.image
         with torch.autocast(self.device.type, enabled=False):
             image, boxes, inverted = augment(image, batch.boxes, random)
-        tokens = encoder.encode_screen(torch.cat([image, torch.full_like(image[:1], GREY)])).float()
+        seen = torch.cat([image, torch.full_like(image[:1], GREY)])
+        if encoder.mask_size is None:
+            tokens, masks = encoder.encode_screen(seen).float(), None
+        else:
+            tokens, masks = (found.float() for found in encoder.find_regions(seen))
         with torch.autocast(self.device.type, enabled=False):
             looks = _turned(batch.look, inverted, len(self.collator.looks["dark"]))
             parts = {
                 "boxes": self.options.box_weight * self.heads.box_loss(tokens[:-1, 1:], boxes),
                 "looks": self.options.look_weight * self.heads.look_loss(tokens[:-1, 0], looks),
             }
+            if masks is not None:
+                right = covered(boxes, masks.shape[2:])
+                parts["masks"] = self.options.mask_weight * mask_loss(masks[:-1], right)
         return image, tokens, parts
 
     def _round(self, encoder: Encoder) -> None:
@@ -228,6 +235,8 @@ def set_resolution(encoder: Encoder, *, low: bool) -> None:
     Raises:
         TrainError: the backbone's map has an odd number of rows or columns.
     """
+    if encoder.mask_size is not None:
+        return  # masks are made for any size
     if low and any(side % 2 for side in encoder.backbone.map_size):
         rows, columns = encoder.backbone.map_size
         raise TrainError(

@@ -56,8 +56,8 @@ class ContextOptions(StageOptions):
         frozen_vision: leave the screen's part of the encoder as it is, and train what reads its tokens.
         drop: chance of each context to lose its screen, its text or its user.
         text_batch: texts a step on which the text tower goes on learning from its teacher; 0 for none.
-        caption_weight, kind_weight, box_weight, look_weight, text_weight, teacher_weight: of the parts of the
-            loss.
+        caption_weight, kind_weight, box_weight, mask_weight, look_weight, text_weight, teacher_weight: of the
+            parts of the loss.
     """
 
     variants: int = 3
@@ -71,6 +71,7 @@ class ContextOptions(StageOptions):
     caption_weight: float = 1.5
     kind_weight: float = 0.5
     box_weight: float = 0.5
+    mask_weight: float = 0.5
     look_weight: float = 0.5
     text_weight: float = 1.0
     teacher_weight: float = 1.0

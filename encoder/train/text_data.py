@@ -13,7 +13,9 @@ import torch
 from torch import Tensor
 
 from calibration_data.corpora import Text, texts
-from runtime.tokenizer import WordPieceTokenizer
+from encoder.config import EncoderConfig
+from encoder.tokenizers import tokenizer_files
+from runtime.tokenizers import Tokenizer, open_tokenizer
 
 PREFIX_SHARE = 0.4
 """Part of the texts that are shown half-typed: a beginning, cut anywhere, is to find the whole's place."""
@@ -86,7 +88,7 @@ class TextBatches:
         self,
         texts: Sequence[str],
         targets: np.ndarray,
-        tokenizer: WordPieceTokenizer,
+        tokenizer: Tokenizer,
         *,
         batch_size: int,
         seed: int,
@@ -137,7 +139,13 @@ def prefix(text: str, chance: random.Random) -> str:
     return text[: chance.randint(2, len(text) - 1)]
 
 
-def token_ids(tokenizer: WordPieceTokenizer, text: str) -> np.ndarray:
+def tokenizer_of(config: EncoderConfig) -> Tokenizer:
+    """Opens the tokenizer of an encoder's text tower, the runtime's own."""
+    chosen = tokenizer_files(config)
+    return open_tokenizer(chosen.entry | {"max_length": config.text_max_length}, chosen.files.__getitem__)
+
+
+def token_ids(tokenizer: Tokenizer, text: str) -> np.ndarray:
     """Ids of a text without padding, int32 [L]."""
     ids, mask = tokenizer.encode(text)
     return ids[: int(mask.sum())]

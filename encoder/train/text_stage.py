@@ -16,17 +16,24 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
-from encoder.config import VOCABULARY
+from encoder.config import VOCABULARY, EncoderConfig
 from encoder.model import Encoder
+from encoder.text import BertTiny
 from encoder.train.teacher import CACHE, MINILM, TeacherError, TextTeacher
-from encoder.train.text_data import TextBatch, TextBatches, pad, prefix, token_ids, training_texts
-from runtime.tokenizer import WordPieceTokenizer
+from encoder.train.text_data import (
+    TextBatch,
+    TextBatches,
+    pad,
+    prefix,
+    token_ids,
+    tokenizer_of,
+    training_texts,
+)
+from encoder.train.text_start import init_text_from_teacher
+from runtime.tokenizers import Tokenizer
 
 PAIRS_WEIGHT = 20.0
 """Of the similarities within a batch: their errors are squares of small numbers."""
-WORD_SCALE = 0.05
-"""Standard deviation of the word vectors at the start. The layer norm behind them sets it back to one, so it
-only says how fast words move: AdamW's steps have the same size for all weights."""
 TUNING_TEXTS = 1000
 PREFIX_CANDIDATES = 200
 CENTRED_ON = 2048
@@ -43,7 +50,7 @@ class TextDistillation:
         teacher: name of the teacher, see `TextTeacher`.
         texts: to fit and to tune on; None for those of the text corpora.
         extra: more texts to fit, such as the targets and captions of the training screens.
-        max_length: of the tower, in tokens.
+        config: of the encoder, whose text model says how texts are cut; None for the default.
         dim: width of the text token.
         cache: where the teacher and its embeddings are kept.
         on_progress: called with a line before each part of the preparation.
@@ -62,7 +69,7 @@ class TextDistillation:
         teacher: str = MINILM,
         texts: tuple[Sequence[str], Sequence[str]] | None = None,
         extra: Sequence[str] = (),
-        max_length: int = 64,
+        config: EncoderConfig | None = None,
         dim: int = 256,
         cache: Path = CACHE,
         on_progress: Callable[[str], None] | None = None,
@@ -84,18 +91,20 @@ class TextDistillation:
         self.reduction = fit_reduction(embeddings[:corpora], dim)
         self.tuned_embeddings = self.teacher.embed(self.tuned, progress=False)
         say("cutting the texts into word pieces")
-        self.tokenizer = WordPieceTokenizer(VOCABULARY, max_length)
+        self.tokenizer = tokenizer_of(config or EncoderConfig())
         targets = reduce(embeddings, self.reduction)
         self.batches = TextBatches(fitted, targets, self.tokenizer, batch_size=batch, seed=seed)
 
     def initialize(self, encoder: Encoder) -> None:
-        """Makes the text tower a bag of words in the teacher's space; call it once, before the first step."""
+        """Gives the text tower what its teacher knows (`text_start.py`); once, before the first step."""
         pieces = VOCABULARY.read_text(encoding="utf-8").splitlines()
         counts = self.batches.piece_counts(len(pieces))
         init_text_from_teacher(encoder, self.teacher, self.reduction, pieces, counts)
-        found = embed_texts(encoder, self.tokenizer, self.batches.texts[:CENTRED_ON], self.device, raw=True)
-        with torch.no_grad():
-            encoder.text.projection.bias.sub_(torch.from_numpy(found.mean(0)).to(self.device))
+        if isinstance(encoder.text, BertTiny):  # a bag of words points nearly the same way for all texts
+            texts = self.batches.texts[:CENTRED_ON]
+            found = embed_texts(encoder, self.tokenizer, texts, self.device, raw=True)
+            with torch.no_grad():
+                encoder.text.projection.bias.sub_(torch.from_numpy(found.mean(0)).to(self.device))
 
     def heads(self) -> nn.Module:
         """Modules that only training needs: none."""
@@ -160,39 +169,6 @@ def text_loss(encoder: Encoder, batch: TextBatch) -> dict[str, Tensor]:
     }
 
 
-@torch.no_grad()
-def init_text_from_teacher(
-    encoder: Encoder, teacher: TextTeacher, reduction: np.ndarray, pieces: Sequence[str], counts: np.ndarray
-) -> None:
-    """Makes the text tower a bag of words in the teacher's space.
-
-    Args:
-        encoder: changed in place; its text tower is a `BertTiny`.
-        teacher: its embeddings of the pieces become the word vectors.
-        reduction: float32 [E, D], as `fit_reduction` gives it.
-        pieces: the tower's vocabulary, V of them.
-        counts: int [V], how often each occurs in the training texts: what the narrow word vectors keep first.
-    """
-    tower, bert = encoder.text, encoder.text.bert
-    width = bert.config.hidden_size
-    views = reduce(teacher.embed([piece.removeprefix("##") for piece in pieces]), reduction)
-    weighted = views * np.sqrt(counts + 1.0, dtype=np.float32)[:, None]
-    _, vectors = np.linalg.eigh(weighted.T @ weighted)
-    basis = torch.from_numpy(np.ascontiguousarray(vectors[:, ::-1][:, :width]))  # [D, width]
-    words = normalize(torch.from_numpy(views) @ basis, dim=1) * (WORD_SCALE * width**0.5)
-    bert.embeddings.word_embeddings.weight.copy_(words)
-    bert.embeddings.position_embeddings.weight.mul_(0.1 * WORD_SCALE)
-    bert.embeddings.token_type_embeddings.weight.zero_()
-    for layer in bert.encoder.layer:
-        attention = layer.attention
-        attention.self.query.weight.zero_()  # so that every token looks at all the others alike
-        attention.self.value.weight.copy_(torch.eye(width))
-        attention.output.dense.weight.copy_(torch.eye(width))
-        layer.output.dense.weight.zero_()
-    tower.projection.weight.copy_(basis)
-    tower.projection.bias.zero_()
-
-
 def spearman(a: np.ndarray, b: np.ndarray) -> float:
     """Rank correlation of the pairwise cosines of two sets of embeddings of the same texts.
 
@@ -214,7 +190,7 @@ def _ranks(values: np.ndarray) -> np.ndarray:
 @torch.inference_mode()
 def embed_texts(
     encoder: Encoder,
-    tokenizer: WordPieceTokenizer,
+    tokenizer: Tokenizer,
     texts: Sequence[str],
     device: torch.device | str = "cpu",
     *,

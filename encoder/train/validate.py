@@ -12,6 +12,7 @@ from torch.nn.functional import normalize
 from calibration_data.samples import Sample
 from encoder.model import Encoder
 from encoder.train.batches import Collator, half_resolution
+from encoder.train.region_masks import covered, mean_iou
 
 SAMPLES, CANDIDATES, SIBLINGS = 400, 200, 3
 SCREENS_AT_ONCE = 64
@@ -59,9 +60,10 @@ class Validation:
             `r1`: how often the right one of (up to) 200 targets comes first; `r1_no_screen`, `r1_no_text`,
             `r1_no_user`: the same with a part missing; `kind`: how often the nearest sentence about a kind of
             app, or where the samples know none another screen's nearest caption, is of the right kind;
-            `spread`: mean cosine of all pairs of embeddings.
+            `spread`: mean cosine of all pairs of embeddings; `mask_iou`: of the regions' masks with the
+            boxes, where the encoder finds regions.
         """
-        screens, grey = self._screens(encoder, device, low)
+        screens, grey, masks = self._screens(encoder, device, low)
         text = self._encode(encoder, [sample.text for sample in self.samples], device)
         empty = self._encode(encoder, [""], device).expand_as(text)
         user = self.user.to(device)
@@ -75,15 +77,26 @@ class Validation:
             "r1_no_user": encoder.fuse(screens, text[:, None], torch.zeros_like(user)),
         }
         found = {name: self._first(rows @ targets.T) for name, rows in given.items()}
+        if masks is not None:
+            found["mask_iou"] = mean_iou(masks, covered(self.collator.boxes[self.rows], masks.shape[2:]))
         return found | {"kind": self._kind(embedding @ captions.T), "spread": _spread(embedding)}
 
-    def _screens(self, encoder: Encoder, device: torch.device, low: bool) -> tuple[Tensor, Tensor]:
-        found = []
+    def _screens(
+        self, encoder: Encoder, device: torch.device, low: bool
+    ) -> tuple[Tensor, Tensor, Tensor | None]:
+        """Tokens of the screens and of the empty one, and the regions' masks where there are any."""
+        found, masks = [], []
         for start in range(0, len(self.rows), SCREENS_AT_ONCE):
             image = self.collator.images(self.rows[start : start + SCREENS_AT_ONCE]).to(device)
-            found.append(encoder.encode_screen(half_resolution(image) if low else image))
-        grey = torch.full_like(image[:1], GREY)
-        return torch.cat(found), encoder.encode_screen(half_resolution(grey) if low else grey)
+            image = half_resolution(image) if low else image
+            if encoder.mask_size is None:
+                found.append(encoder.encode_screen(image))
+            else:
+                tokens, found_masks = encoder.find_regions(image)
+                found.append(tokens)
+                masks.append(found_masks.cpu())
+        grey = encoder.encode_screen(torch.full_like(image[:1], GREY))
+        return torch.cat(found), grey, torch.cat(masks) if masks else None
 
     def _encode(self, encoder: Encoder, texts: Sequence[str], device: torch.device) -> Tensor:
         return self.collator.texts(texts).to(device).encode(encoder)

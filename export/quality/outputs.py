@@ -21,7 +21,7 @@ from runtime.bundle import Bundle, TensorSpec, file_sha256, select_files
 from runtime.engines import Engine
 from runtime.parity import GOLDEN, load_golden
 from runtime.preprocess import load_image
-from runtime.tokenizer import WordPieceTokenizer
+from runtime.tokenizers import Tokenizer
 
 ROOT = Path(__file__).parents[2]
 CACHE = Path(os.environ.get("POCKET_CACHE") or ROOT / "build") / "quality"
@@ -44,14 +44,14 @@ class Models:
         folder: of the files.
         files: name -> entry with engine, precision and signatures.
         tensors: the public tensors.
-        vocab: the vocabulary's file.
+        tokenizer: of the text tower.
         golden: inputs and PyTorch's outputs of the parity screens.
     """
 
     folder: Path
     files: Mapping[str, Mapping[str, Any]]
     tensors: Mapping[str, TensorSpec]
-    vocab: Path
+    tokenizer: Tokenizer
     golden: Mapping[str, np.ndarray]
 
     @classmethod
@@ -65,7 +65,7 @@ class Models:
             for name in select_files(bundle.files, engine, precision).values():
                 bundle.file(name)
         golden = load_golden(bundle.file(GOLDEN), bundle.tensors)
-        return cls(bundle.path, bundle.files, bundle.tensors, bundle.vocab, golden)
+        return cls(bundle.path, bundle.files, bundle.tensors, bundle.open_tokenizer(), golden)
 
 
 @dataclass(frozen=True)
@@ -135,8 +135,7 @@ def prepare(models: Models, split: TestSplit) -> Work:
         dict.fromkeys(["", *typed, *(t for chosen in sets for t in chosen), *captions, *split.sentences])
     )
     place = {text: index for index, text in enumerate(texts)}
-    tokenizer = WordPieceTokenizer(models.vocab, models.tensors["input_ids"].shape[1])
-    encoded = (tokenizer.encode(text) for text in texts)
+    encoded = (models.tokenizer.encode(text) for text in texts)
     _, length = models.tensors["user"].shape
     users = [np.zeros(length) if sample.user is None else sample.user for sample in split.samples]
     return Work(
@@ -176,7 +175,7 @@ def run_all(
     found: dict[tuple[str, str], Outputs] = {}
     for number, (engine, precision) in enumerate(engines):
         paths = {s: models.folder / n for s, n in select_files(models.files, engine, precision).items()}
-        key = _key(models, paths, split_sha256)
+        key = _key(models, work, paths, split_sha256)
 
         def advance(done: int, start: int = number * each, name: str = f"{engine} {precision}") -> None:
             on_progress(start + done, len(engines) * each, name)
@@ -225,13 +224,14 @@ def _run(
     return Outputs(np.stack(blocks), texts, np.stack(whole))
 
 
-def _key(models: Models, paths: Mapping[str, Path], split_sha256: str) -> str:
+def _key(models: Models, work: Work, paths: Mapping[str, Path], split_sha256: str) -> str:
     """A digest of all that the outputs depend on."""
     golden = hashlib.sha256(
         b"".join(models.golden[name].tobytes() for name in sorted(models.golden))
     ).hexdigest()
-    files = [*sorted(set(paths.values())), models.vocab, *(ROOT / name for name in CODE)]
-    parts = [split_sha256, golden, [[path.name, file_sha256(path)] for path in files]]
+    ids = hashlib.sha256(b"".join(row["input_ids"].tobytes() for row in work.tokens)).hexdigest()
+    files = [*sorted(set(paths.values())), *(ROOT / name for name in CODE)]
+    parts = [split_sha256, golden, ids, [[path.name, file_sha256(path)] for path in files]]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:24]
 
 

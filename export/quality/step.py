@@ -14,6 +14,7 @@ from export.quality.measure import SHIPPED, measure
 from export.quality.outputs import Models
 from export.quality.split import FOLDER, available, read_split
 from runtime.bundle import TensorSpec
+from runtime.tokenizers import Tokenizer
 
 REPORT = "quality.json"
 CAPTIONS = {
@@ -29,7 +30,7 @@ def write_quality(
     folder: Path,
     files: Mapping[str, Mapping[str, Any]],
     tensors: Mapping[str, TensorSpec],
-    vocab: Path,
+    tokenizer: Tokenizer,
     golden: Mapping[str, np.ndarray],
     weights: Mapping[str, str],
 ) -> None:
@@ -39,7 +40,7 @@ def write_quality(
         folder: holds the files.
         files: name -> entry with engine, precision and signatures.
         tensors: the public tensors.
-        vocab: the vocabulary's file.
+        tokenizer: of the text tower.
         golden: inputs and PyTorch's outputs of the parity screens.
         weights: where the weights came from.
     """
@@ -49,7 +50,7 @@ def write_quality(
         from export.quality.pictures import draw_pictures
 
         split = read_split(user_embed_dim=DIMENSION)
-        report, work, outputs = measure(Models(folder, files, tensors, vocab, golden), split)
+        report, work, outputs = measure(Models(folder, files, tensors, tokenizer, golden), split)
         for name, data in draw_pictures(split, work, outputs[SHIPPED]).items():
             (folder / f"{name}.webp").write_bytes(data)
     (folder / REPORT).write_text(json.dumps({"report": report, "skipped": skipped}))
@@ -65,6 +66,8 @@ def _skipped(weights: Mapping[str, str], tensors: Mapping[str, TensorSpec]) -> s
     _, length = tensors["user"].shape
     if weights["source"] == "random":
         return "the weights are random"
+    if weights["source"] in ("hub", "package"):
+        return "only published parts have weights, the rest is random"
     if length != DIMENSION:
         return f"the test split's user vectors have {DIMENSION} numbers, the encoder takes {length}"
     return "" if available() else f"no test split in {FOLDER.name}"

@@ -1,6 +1,6 @@
 """The precision plan: data that says which layers run in which precision.
 
-A plan is a JSON file, `plans/PRESET.json`:
+A plan is a JSON file, `plans/PRESET.json`, or `plans/default.json` for whatever has none of its own:
 
     {"schema_version": 1,
      "tflite": {"arithmetic": "fp16", "calibration": "min_max",
@@ -9,7 +9,9 @@ A plan is a JSON file, `plans/PRESET.json`:
               "seven_bit_weights": [SIGNATURE, ...], "calibration": "min_max"}}
 
 `layers` is searched in a layer's name, which is the path of its PyTorch module; of the rules that match an
-operator the last one counts, and an operator that none matches stays in float. Precisions:
+operator the last one counts, and an operator that none matches stays in float. A rule that matches no
+operator is an error, but for the default plan, which has rules for every module that a slot offers.
+Precisions:
 
 - `static_int8`: weights and activations in INT8, with ranges from calibration.
 - `dynamic_int8`: weights in INT8 per channel, activations quantized at run time.
@@ -78,14 +80,15 @@ class OnnxPlan:
 
 @dataclass(frozen=True)
 class Plan:
-    """Precisions for both formats."""
+    """Precisions for both formats; `general` where rules may match nothing."""
 
     tflite: TflitePlan
     onnx: OnnxPlan
+    general: bool = False
 
     def to_dict(self) -> dict[str, Any]:
         """Returns the JSON form."""
-        return {"schema_version": PLAN_VERSION, **asdict(self)}
+        return {"schema_version": PLAN_VERSION, "tflite": asdict(self.tflite), "onnx": asdict(self.onnx)}
 
 
 def load_plan(preset: str, path: Path | None = None) -> Plan:
@@ -94,19 +97,19 @@ def load_plan(preset: str, path: Path | None = None) -> Plan:
     Raises:
         PlanError: the file is missing, is not JSON, or has unknown keys or values.
     """
+    general = path is None and not (PLANS / f"{preset}.json").exists()
     if path is None:
-        path = PLANS / f"{preset}.json"
-        path = path if path.exists() else PLANS / "balanced.json"
+        path = PLANS / ("default.json" if general else f"{preset}.json")
     try:
         values = json.loads(path.read_text())
     except FileNotFoundError:
         raise PlanError(f"{path}: no such plan file") from None
     except (OSError, ValueError) as error:
         raise PlanError(f"{path}: not a JSON file: {error}") from error
-    return _parse(values, path)
+    return _parse(values, path, general)
 
 
-def _parse(values: Any, path: Path) -> Plan:
+def _parse(values: Any, path: Path, general: bool) -> Plan:
     _keys(values, ("schema_version", "tflite", "onnx"), f"{path}")
     if values["schema_version"] != PLAN_VERSION:
         raise PlanError(
@@ -131,6 +134,7 @@ def _parse(values: Any, path: Path) -> Plan:
             seven_bit_weights=tuple(onnx["seven_bit_weights"]),
             calibration=onnx["calibration"],
         ),
+        general,
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -38,12 +39,17 @@ def quantize_tflite(
         PlanError: a rule matches no operator of the file.
     """
     check_rules(plan, operators(source), plan_name=path.name)
+    path.write_bytes(_finished(_quantized(source, plan, samples, ranges), plan))
+
+
+def _quantized(source: Path, plan: TflitePlan, samples: Samples, ranges: dict | None) -> bytes:
     engine = _engine(source, plan)
+    if not engine.get_quantization_recipe():  # all in float; the quantizer refuses to do nothing
+        return source.read_bytes()
     with quiet():
         if engine.need_calibration and ranges is None:
             ranges = _calibrate(source, engine, plan, samples)
-        quantized = engine.quantize(ranges if engine.need_calibration else None).quantized_model
-    path.write_bytes(_finished(bytes(quantized), plan))
+        return bytes(engine.quantize(ranges if engine.need_calibration else None).quantized_model)
 
 
 def calibrate(source: Path, plan: TflitePlan, samples: Samples) -> dict:
@@ -71,17 +77,22 @@ def operators(path: Path) -> list[tuple[str, str, str]]:
     return [(part, kind, name) for part, kind, name, _, _ in walk(path)]
 
 
+def without_idle_rules(plan: TflitePlan, found: list[tuple[str, str, str]]) -> TflitePlan:
+    """Returns a plan with those of its rules alone that find an operator."""
+    return replace(plan, rules=tuple(rule for rule in plan.rules if not _is_idle(rule, found)))
+
+
+def _is_idle(rule: Rule, found: list[tuple[str, str, str]]) -> bool:
+    return not any(kind in rule.operators and re.search(rule.layers, name) for _, kind, name in found)
+
+
 def check_rules(plan: TflitePlan, found: list[tuple[str, str, str]], *, plan_name: str) -> None:
     """Checks that each rule of a plan finds an operator.
 
     Raises:
         PlanError: lists the rules that find none.
     """
-    idle = [
-        f"{rule.layers!r} {'/'.join(rule.operators)}"
-        for rule in plan.rules
-        if not any(kind in rule.operators and re.search(rule.layers, name) for _, kind, name in found)
-    ]
+    idle = [f"{rule.layers!r} {'/'.join(rule.operators)}" for rule in plan.rules if _is_idle(rule, found)]
     if idle:
         raise PlanError(f"plan for {plan_name}: no operator matches the rule {'; '.join(idle)}")
 

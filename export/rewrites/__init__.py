@@ -7,17 +7,23 @@ import copy
 import torch
 
 from encoder.model import Encoder
+from export.rewrites.bands import bands
+from export.rewrites.borders import borders
 from export.rewrites.cls_only import cls_only
+from export.rewrites.constant_prompts import constant_prompts
 from export.rewrites.fold_batch_norm import fold_batch_norm
 from export.rewrites.fold_input_scale import fold_input_scale
 from export.rewrites.head_layout import head_layout
 from export.rewrites.patch_tokens import patch_tokens
 from export.rewrites.query_only import query_only
+from export.rewrites.reparameterize import reparameterize
 from export.rewrites.rms_norms import rms_norms
+from export.rewrites.unroll_lstm import unroll_lstm
 
 # Norms are carried into packed projections, so they come before attention is split.
 REWRITES = (
-    fold_batch_norm, rms_norms, head_layout, patch_tokens, fold_input_scale, cls_only, query_only
+    reparameterize, fold_batch_norm, rms_norms, head_layout, patch_tokens, fold_input_scale,
+    bands, borders, cls_only, query_only, unroll_lstm, constant_prompts,
 )  # fmt: skip
 
 

@@ -11,28 +11,29 @@ import torch
 from torch import Tensor, nn
 
 from encoder.model import Encoder
-from encoder.text import PADDING_BIAS, BertTiny
+from encoder.text import BertTiny, RobertaTiny, padding_bias
 
 
 class ClsOnly(nn.Module):
-    """Text tower that equals `BertTiny`, from the same weights."""
+    """Text tower that equals `BertTiny` or `RobertaTiny`, from the same weights."""
 
-    def __init__(self, text: BertTiny):
+    def __init__(self, text: BertTiny | RobertaTiny):
         super().__init__()
         embeddings = text.bert.embeddings
         self.words, self.norm = embeddings.word_embeddings, embeddings.LayerNorm
         self.layers = text.bert.encoder.layer
         self.projection = text.projection
         types = embeddings.token_type_embeddings.weight[0]
+        skipped = text.PAD + 1 if isinstance(text, RobertaTiny) else 0
         self.register_buffer(
-            "positions", (embeddings.position_embeddings.weight + types)[None]
-        )  # [1, most, 128]
+            "positions", (embeddings.position_embeddings.weight[skipped:] + types)[None]
+        )  # [1, most, D]
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
         """Maps int32 [B, L] twice to float32 [B, 1, dim]."""
-        padding = (attention_mask[:, None, None, :].float() - 1.0) * PADDING_BIAS  # [B, 1, 1, L]
+        padding = padding_bias(attention_mask)  # [B, 1, 1, L]
         embedded = self.words(input_ids) + self.positions[:, : input_ids.shape[1]]
-        states = self.norm(embedded)  # [B, L, 128]
+        states = self.norm(embedded)  # [B, L, D]
         *layers, last = self.layers
         for layer in layers:
             states = layer(states, attention_mask=padding)[0]
@@ -44,8 +45,8 @@ class ClsOnly(nn.Module):
             )
         )  # fmt: skip
         scores = query @ key.transpose(-2, -1) * attention.attention_head_size**-0.5  # [B, heads, 1, L]
-        mixed = torch.softmax(scores + padding, dim=-1) @ value  # [B, heads, 1, 128 / heads]
-        cls = last.attention.output(mixed.transpose(1, 2).flatten(2), cls)  # [B, 1, 128]
+        mixed = torch.softmax(scores + padding, dim=-1) @ value  # [B, heads, 1, D / heads]
+        cls = last.attention.output(mixed.transpose(1, 2).flatten(2), cls)  # [B, 1, D]
         return self.projection(last.output(last.intermediate(cls), cls))
 
 
@@ -56,5 +57,5 @@ def _split_heads(rows: Tensor, heads: int) -> Tensor:
 
 def cls_only(encoder: Encoder) -> None:
     """Replaces, in place, a text tower that reads only [CLS]; others stay."""
-    if isinstance(encoder.text, BertTiny):
+    if isinstance(encoder.text, (BertTiny, RobertaTiny)):
         encoder.text = ClsOnly(encoder.text)

@@ -40,7 +40,7 @@ def test_forward_is_the_composition_of_the_signatures(encoder, batch):
 @torch.no_grad()
 def test_regions_are_crops_of_the_map(encoder, batch):
     """At 256x128 the regions fall on whole cells, so that plain slices are the reference."""
-    features = encoder.backbone(batch["image"])  # [3, 320, 8, 4]
+    features = encoder.backbone(batch["image"])[-1]  # [3, 320, 8, 4]
     crops = [features[:, :, :4], features[:, :, 4:, 1:3], features[:, :, 4:], features[:, :, :2]]
     expected = torch.stack([encoder.regions.projection(crop.mean(dim=(2, 3))) for crop in crops], dim=1)
     torch.testing.assert_close(encoder.encode_screen(batch["image"])[:, 1:], expected, atol=1e-5, rtol=0)
@@ -79,7 +79,7 @@ def test_backbone_is_timms_own(encoder, batch):
     }
     reference.load_state_dict(state)
     pixels = batch["image"].permute(0, 3, 1, 2) / 255
-    torch.testing.assert_close(encoder.backbone(batch["image"]), reference(pixels), atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(encoder.backbone(batch["image"])[-1], reference(pixels), atol=1e-4, rtol=1e-4)
 
 
 @torch.no_grad()

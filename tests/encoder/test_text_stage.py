@@ -147,6 +147,29 @@ def test_an_epoch_shows_every_text_once_and_some_of_them_half_typed():
             assert found.tolist() == token_ids(tokenizer, TEXTS[row]).tolist()
 
 
+def test_each_tower_starts_from_what_its_teacher_knows(model, tmp_path):
+    """MiniLM as the teacher itself; an LSTM with its view of words; others as they are."""
+    distillation = TextDistillation(
+        seed=0, batch=48, teacher=str(model), texts=(TEXTS, UNSEEN), cache=tmp_path
+    )
+    lstm = build({"text_model": "custom_lstm"}, seed=0)
+    pieces = VOCABULARY.read_text(encoding="utf-8").splitlines()
+    seen = sorted({piece for ids in distillation.batches.ids for piece in ids[1:-1].tolist()})
+
+    def likeness():
+        own = lstm.text.words.weight.detach()[seen].numpy()
+        own = own / np.linalg.norm(own, axis=1, keepdims=True)
+        return spearman(own, distillation.teacher.embed([pieces[i] for i in seen]))
+
+    at_random = likeness()
+    distillation.initialize(lstm)
+    assert likeness() > 0.3 > at_random
+    other = build({"text_model": "roberta_tiny"}, seed=0)
+    before = {name: value.clone() for name, value in other.text.state_dict().items()}
+    distillation.initialize(other)
+    assert all(torch.equal(before[name], value) for name, value in other.text.state_dict().items())
+
+
 def test_a_prefix_begins_the_text_and_is_shorter():
     chance = random.Random(0)
     found = {prefix("See you", chance) for _ in range(200)}

@@ -145,6 +145,13 @@ def test_training_starts_from_a_file_and_imitates_a_teacher(train, run, tmp_path
     )
 
 
+def test_regions_that_are_found_learn_from_the_boxes(train, tmp_path):
+    code, _ = train("--preset", "balanced_sam", "--steps", "6", "--rate", "0.003")
+    assert code == 0
+    lines = [json.loads(line) for line in (tmp_path / "run/context/metrics.jsonl").read_text().splitlines()]
+    assert lines[5]["masks"] < lines[0]["masks"] and 0 < lines[-1]["mask_iou"] < 1
+
+
 def test_frozen_vision_stays_as_it_is_and_its_tokens_are_read_once(train, run, tmp_path, monkeypatch):
     weights = run / "encoder.safetensors"
     frozen = ("--init", weights, "--freeze-vision", "--rounded-share", "1")

@@ -18,5 +18,6 @@ for row in range(rows):
         golden[n][row : row + 1] for n in ("image", "input_ids", "attention_mask", "user")
     )
     screen, typed = vision(image=image), text(input_ids=ids, attention_mask=mask)
-    embeddings.append(fuse(**screen, **typed, user=user)["embedding"][0].tolist())
+    tokens = {"screen_tokens": screen["screen_tokens"], **typed}
+    embeddings.append(fuse(**tokens, user=user)["embedding"][0].tolist())
 print(json.dumps({"version": tf.__version__, "embeddings": embeddings}))

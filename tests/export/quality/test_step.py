@@ -28,7 +28,7 @@ def measured(tmp_path, monkeypatch, cache, split_folder):
         bundle = Bundle.load(TINY)
         folder = shutil.copytree(TINY, tmp_path / "step")
         golden = load_golden(TINY / "golden.npz", bundle.tensors)
-        step.write_quality(folder, bundle.files, bundle.tensors, bundle.vocab, golden, weights)
+        step.write_quality(folder, bundle.files, bundle.tensors, bundle.open_tokenizer(), golden, weights)
         return folder
 
     return run
@@ -81,7 +81,7 @@ def test_nothing_is_claimed_where_nothing_can_be_said(
 
 def test_other_user_vectors_do_not_fit_the_split(tmp_path):
     tensors = {"user": np.zeros((1, 32))}
-    step.write_quality(tmp_path, {}, tensors, tmp_path, {}, TRAINED)
+    step.write_quality(tmp_path, {}, tensors, None, {}, TRAINED)
     assert (
         "64 numbers, the encoder takes 32" in json.loads((tmp_path / "quality.json").read_text())["skipped"]
     )

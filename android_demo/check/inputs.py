@@ -1,0 +1,160 @@
+"""What the tests on the JVM get: the app's assets, and inputs with what the Python runtime makes of them."""
+
+import hashlib
+import json
+import shutil
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from android_demo.check import ROOT, AndroidError
+from android_demo.check.work import ASSETS, FIXTURES, digest, once
+from runtime.bundle import Bundle, select_files
+from runtime.parity import GOLDEN, measure
+from runtime.preprocess import load_image
+from runtime.session import ScreenEncoder
+from runtime.tokenizer import WordPieceTokenizer
+
+CALIBRATION = ROOT / "calibration_data"
+TOKENIZER_CASES = ROOT / "tests" / "data" / "tokenizer_cases.jsonl"
+SHOWN = ("mail-0011", "feed-0012", "chat-0013", "shop-0013")  # light, dark, right to left, nobody types
+SEED = 9
+_SIZES = [  # height, width
+    (1, 1), (1, 7), (7, 1), (2, 3), (97, 61), (128, 256), (255, 127), (256, 128), (257, 129), (512, 256),
+    (640, 360), (1, 5000), (5000, 1), (1080, 2400), (2400, 1080), (2560, 1600), (3000, 4000),
+]  # fmt: skip
+_ALPHA_SIZES = [(1, 1), (40, 30), (255, 127), (1200, 540)]
+
+
+def open_bundle(folder: Path) -> Bundle:
+    """Reads a bundle that an app can ship.
+
+    Raises:
+        BundleError: Not a bundle, one with a missing or altered file, or one without an INT8 .tflite.
+    """
+    bundle = Bundle.load(folder)
+    for name in (*select_files(bundle.files, "tflite", "int8").values(), GOLDEN):
+        bundle.file(name)
+    return bundle
+
+
+def make_assets(bundle: Bundle) -> None:
+    """Lays the bundle's files and the sample screens out as the app's assets.
+
+    Raises:
+        AndroidError: The bundle takes user vectors of another length than the sample screens have.
+    """
+    samples = [sample for sample in _samples() if sample["id"] in SHOWN]
+    _, user_length = bundle.tensors["user"].shape
+    if any(len(sample["user"]) != user_length for sample in samples):
+        raise AndroidError(
+            f"{bundle.path}: takes user vectors of {user_length} numbers, the app's sample screens have 64"
+        )
+    model = select_files(bundle.files, "tflite", "int8")["vision"]
+    files = [bundle.path / "manifest.json", bundle.vocab, bundle.path / model, bundle.path / GOLDEN]
+    screens = [CALIBRATION / sample["image"] for sample in samples]
+
+    def make(folder: Path) -> None:
+        preset = folder / bundle.manifest["preset"]
+        preset.mkdir()
+        for file in files:
+            shutil.copyfile(file, preset / file.name)
+        (folder / "screens").mkdir()
+        for screen in screens:
+            shutil.copyfile(screen, folder / "screens" / screen.name)
+        kept = ("id", "image", "kind", "text", "user")
+        shown = sorted(samples, key=lambda sample: SHOWN.index(sample["id"]))
+        demo = {"preset": preset.name, "samples": [{key: sample[key] for key in kept} for sample in shown]}
+        (folder / "demo.json").write_text(json.dumps(demo))
+
+    once(ASSETS, digest([*files, *screens, Path(__file__)]), make)
+
+
+def make_fixtures(bundle: Bundle) -> None:
+    """Writes inputs for the tests on the JVM, and the Python runtime's answers beside them."""
+    sources = [ROOT / "runtime", CALIBRATION / "samples.jsonl", TOKENIZER_CASES, Path(__file__)]
+    key = digest([*sources, bundle.path / "manifest.json"])
+
+    def make(folder: Path) -> None:
+        parity = [sample for sample in _samples() if sample["split"] == "parity"]
+        _write_lines(folder / "images.jsonl", _images(folder, parity, bundle.image_size))
+        _write_lines(folder / "texts.jsonl", _texts(bundle))
+        _write_lines(folder / "embeddings.jsonl", _embeddings(bundle, parity))
+        rows = measure(bundle, ["tflite"], ["int8"])
+        (folder / "parity.json").write_text(json.dumps([asdict(row) for row in rows]))
+
+    once(FIXTURES, key, make)
+
+
+def _samples() -> list[dict]:
+    return [
+        json.loads(line) for line in (CALIBRATION / "samples.jsonl").read_text(encoding="utf-8").splitlines()
+    ]
+
+
+def _write_lines(path: Path, values: Iterator[dict]) -> None:
+    path.write_text("".join(json.dumps(value) + "\n" for value in values), encoding="ascii")
+
+
+def _images(folder: Path, parity: list[dict], size: tuple[int, int]) -> Iterator[dict]:
+    """Every parity screen, and pictures of odd sizes and with transparency."""
+    (folder / "images").mkdir()
+    files = [(CALIBRATION / sample["image"], "parity") for sample in parity]
+    for height, width in _SIZES:
+        files.append((_picture(folder / "images" / f"size_{height}x{width}.png", height, width, 3), "size"))
+    for height, width in _ALPHA_SIZES:
+        files.append((_picture(folder / "images" / f"alpha_{height}x{width}.png", height, width, 4), "alpha"))
+    for path, group in files:
+        pixels = load_image(path, size)
+        # Paths are told from the final folder, which this one is renamed to.
+        final = FIXTURES / path.relative_to(folder) if path.is_relative_to(folder) else path
+        yield {"image": str(final), "group": group, "sha256": hashlib.sha256(pixels.tobytes()).hexdigest()}
+
+
+def _picture(path: Path, height: int, width: int, channels: int) -> Path:
+    """A picture of gradients and hard edges, which compresses; with an alpha of every value."""
+    random = np.random.default_rng(SEED)
+    row, column, channel = np.ogrid[0:height, 0:width, 0:channels]
+    slopes = random.integers(1, 40, (1, 1, channels))
+    array = (slopes * (row // 3) + (41 - slopes) * column + 85 * channel + (row * column // 64) % 251) % 256
+    Image.fromarray(array.astype(np.uint8)).save(path, compress_level=1)
+    return path
+
+
+def _texts(bundle: Bundle) -> Iterator[dict]:
+    tokenizer = WordPieceTokenizer(bundle.vocab, bundle.text_max_length)
+    for line in TOKENIZER_CASES.read_text(encoding="ascii").splitlines():
+        text = json.loads(line)["text"]
+        ids, mask = tokenizer.encode(text)
+        yield {"text": text, "ids": ids[: mask.sum()].tolist()}
+
+
+def _embeddings(bundle: Bundle, parity: list[dict]) -> Iterator[dict]:
+    """Every parity sample as an app encodes it, from its file; and how its neighbours' texts rank on it."""
+    encoder = ScreenEncoder.load(bundle.path)
+    texts = [sample["text"] for sample in parity if sample["text"]]
+    for sample in parity:
+        path = CALIBRATION / sample["image"]
+        embedding = encoder.encode(path, sample["text"], sample["user"])
+        ranked = encoder.rank(None, sample["text"], texts, sample["user"])
+        yield {
+            "id": sample["id"], "image": str(path), "text": sample["text"], "user": sample["user"],
+            "embedding": embedding.tolist(), "candidates": texts, "ranked": [list(entry) for entry in ranked],
+        }  # fmt: skip
+
+
+def require_well(bundle: Bundle) -> None:
+    """Refuses a bundle that the library does not run or that the app could not check itself against.
+
+    Raises:
+        AndroidError: Another tokenizer than WordPiece, or a manifest without limits.
+    """
+    kind = bundle.manifest["tokenizer"]["type"]
+    if kind != "wordpiece":
+        raise AndroidError(f"{bundle.path}: tokenizer {kind}: the Android library has wordpiece alone")
+    limits = bundle.manifest.get("limits")
+    if not isinstance(limits, dict) or not {"parity", "latency_ms", "memory_bytes"} <= limits.keys():
+        raise AndroidError(f"{bundle.path}: the manifest has no limits; export the bundle again")

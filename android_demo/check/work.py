@@ -1,0 +1,67 @@
+"""Where everything is that the check makes: one folder, build/android."""
+
+import fcntl
+import hashlib
+import json
+import shutil
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from android_demo.check import ROOT
+
+WORK = ROOT / "build" / "android"
+LIB = WORK / "lib"  # what Maven fetched, as files
+ASSETS = WORK / "assets"  # what goes into the app: the bundle and the sample screens
+FIXTURES = WORK / "fixtures"  # inputs, with what the Python runtime makes of them
+GENERATED = WORK / "gen"  # the resources' identifiers, as Java
+TEST_RESOURCES = WORK / "test-resources"
+TARGET = WORK / "target"  # Maven's
+RESULTS = WORK / "results"  # figures that the tests leave
+SCREENSHOTS = WORK / "screenshots"
+LOGS = WORK / "logs"
+
+_BLOCK = 1 << 20
+
+
+@contextmanager
+def locked() -> Iterator[None]:
+    """Keeps a second check waiting until this one is done."""
+    WORK.mkdir(parents=True, exist_ok=True)
+    with (WORK / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def digest(paths: Iterable[Path], *more: str) -> str:
+    """SHA-256 of files (or of all files in folders) and of strings, names included."""
+    sha = hashlib.sha256()
+    for path in paths:
+        for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
+            if file.is_file() and "__pycache__" not in file.parts:
+                sha.update(str(file.relative_to(ROOT) if file.is_relative_to(ROOT) else file).encode())
+                with file.open("rb") as stream:
+                    while block := stream.read(_BLOCK):
+                        sha.update(block)
+    sha.update(json.dumps(more).encode())
+    return sha.hexdigest()
+
+
+def once(folder: Path, key: str, make: Callable[[Path], None]) -> None:
+    """Makes a folder whole, unless it was made from the same inputs; an interrupted one is made again.
+
+    Args:
+        folder: The folder.
+        key: Stands for the inputs.
+        make: Fills a folder.
+    """
+    stamp = folder / ".made-from"
+    if stamp.is_file() and stamp.read_text() == key:
+        return
+    partial = folder.with_name(f"{folder.name}.partial")
+    for stale in (partial, folder):
+        shutil.rmtree(stale, ignore_errors=True)
+    partial.mkdir(parents=True)
+    make(partial)
+    (partial / ".made-from").write_text(key)
+    partial.rename(folder)

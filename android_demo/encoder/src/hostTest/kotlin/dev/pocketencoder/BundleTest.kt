@@ -1,0 +1,102 @@
+package dev.pocketencoder
+
+import dev.pocketencoder.check.Golden
+import org.json.JSONArray
+import org.json.JSONObject
+import org.junit.Assert.assertEquals
+import org.junit.Assert.assertThrows
+import org.junit.Assert.assertTrue
+import org.junit.Rule
+import org.junit.Test
+import org.junit.rules.TemporaryFolder
+import org.junit.runner.RunWith
+import org.robolectric.RobolectricTestRunner
+import java.io.File
+
+@RunWith(RobolectricTestRunner::class)
+class BundleTest {
+    @get:Rule
+    val temporary = TemporaryFolder()
+
+    private fun copied(): File = temporary.newFolder().also { Fixtures.bundle.copyRecursively(it, overwrite = true) }
+
+    private fun withManifest(change: (JSONObject) -> Unit): File = copied().also { folder ->
+        val file = File(folder, "manifest.json")
+        file.writeText(JSONObject(file.readText()).also(change).toString())
+    }
+
+    private fun refused(folder: File): String = assertThrows(BundleException::class.java) { Fixtures.open(folder) }.message!!
+
+    @Test
+    fun missingFilesAreNamed() {
+        for (name in listOf("manifest.json", "vocab.txt", "encoder.tflite")) {
+            val folder = copied().also { File(it, name).delete() }
+            assertTrue(refused(folder).contains("$folder/$name: the bundle's file is missing"))
+        }
+    }
+
+    @Test
+    fun alteredFilesAreRefused() {
+        for (name in listOf("vocab.txt", "encoder.tflite")) {
+            val folder = copied().also { File(it, name).appendText("x") }
+            assertTrue(refused(folder).contains("$name: altered since its export"))
+        }
+    }
+
+    @Test
+    fun aNewerSchemaIsRefused() {
+        assertTrue(refused(withManifest { it.put("schema_version", 2) }).contains("schema_version 2 is unknown, this library reads 1"))
+        assertTrue(refused(withManifest { it.put("schema_version", "1") }).contains("schema_version 1 is unknown"))
+        assertTrue(refused(withManifest { it.remove("schema_version") }).contains("schema_version null is unknown"))
+    }
+
+    @Test
+    fun manifestsThatAreNoneAreRefused() {
+        for (text in listOf("", "[]", "{", "null", "{\"schema_version\": 1}", "[".repeat(100_000))) {
+            val folder = copied().also { File(it, "manifest.json").writeText(text) }
+            assertTrue(text.take(20), refused(folder).contains("manifest.json"))
+        }
+    }
+
+    @Test
+    fun otherPreprocessingIsRefused() {
+        val method = withManifest { it.getJSONObject("preprocessing").getJSONObject("image").put("method", "bilinear") }
+        assertTrue(refused(method).contains("preprocessing method must be area_integer, not bilinear"))
+        val cased = withManifest { it.getJSONObject("tokenizer").put("lowercase", false) }
+        assertTrue(refused(cased).contains("tokenizer lowercase must be true"))
+        val size = withManifest { it.getJSONObject("preprocessing").getJSONObject("image").put("size", JSONArray(listOf(1, 2))) }
+        assertTrue(refused(size).contains("preprocessing size must be [256,128]"))
+    }
+
+    @Test
+    fun aModelOfOtherShapesThanTheManifestIsRefused() {
+        val folder = withManifest { it.getJSONObject("tensors").getJSONObject("user").put("shape", JSONArray(listOf(1, 32))) }
+        val message = assertThrows(EngineException::class.java) { Fixtures.open(folder) }.message!!
+        assertTrue(message, message.contains("fuse has user float32 [1, 64], the manifest says float32 [1, 32]"))
+    }
+
+    @Test
+    fun aManifestWithoutATfliteModelIsRefused() {
+        val folder = withManifest { it.getJSONObject("files").remove("encoder.tflite") }
+        assertTrue(refused(folder).contains("lists no tflite int8 file for vision, text, fuse"))
+    }
+
+    @Test
+    fun aFileThatIsNoModelIsRefusedByTheEngine() {
+        val folder = copied()
+        val model = File(folder, "encoder.tflite").apply { writeText("not a model") }
+        val digest = Fixtures.sha256(java.nio.ByteBuffer.wrap(model.readBytes()))
+        val manifest = JSONObject(File(folder, "manifest.json").readText())
+        manifest.getJSONObject("files").getJSONObject("encoder.tflite").put("sha256", digest)
+        File(folder, "manifest.json").writeText(manifest.toString())
+        assertThrows(EngineException::class.java) { Fixtures.open(folder) }
+    }
+
+    @Test
+    fun goldenSamplesAreReadWholeOrNotAtAll() {
+        assertEquals(32, Golden.read(EncoderBundle.open(FolderSource(Fixtures.bundle))).samples)
+        val folder = copied().also { File(it, Golden.FILE).writeBytes(File(Fixtures.bundle, Golden.FILE).readBytes().copyOf(1000)) }
+        val bundle = EncoderBundle.open(FolderSource(folder))
+        assertTrue(assertThrows(BundleException::class.java) { Golden.read(bundle) }.message!!.contains("altered"))
+    }
+}

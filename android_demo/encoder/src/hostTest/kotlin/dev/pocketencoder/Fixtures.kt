@@ -1,0 +1,61 @@
+package dev.pocketencoder
+
+import android.graphics.Bitmap
+import android.graphics.BitmapFactory
+import android.os.Looper
+import org.json.JSONArray
+import org.json.JSONObject
+import org.robolectric.Shadows.shadowOf
+import java.io.File
+import java.nio.ByteBuffer
+import java.nio.ByteOrder
+import java.security.MessageDigest
+
+/** What `python -m android_demo.check` lays out for the tests, and where it looks for what they leave. */
+object Fixtures {
+    private const val TIMEOUT_MS = 60_000
+    val work = File(System.getProperty("pocket.work")!!)
+
+    /** The app's assets, and the exported bundle in them. */
+    val assets = File(work, "assets")
+    val bundle: File by lazy { File(assets, JSONObject(File(assets, "demo.json").readText()).getString("preset")) }
+
+    /** Inputs, a JSON object a line, with what the Python runtime makes of them. */
+    fun lines(name: String): List<JSONObject> = File(work, "fixtures/$name").readLines().map(::JSONObject)
+
+    fun bitmap(path: String): Bitmap = BitmapFactory.decodeFile(path) ?: error("cannot decode $path")
+
+    fun open(folder: File = bundle): ScreenEncoder = ScreenEncoder.open(FolderSource(folder), ::LiteRtEngine)
+
+    fun direct(bytes: Int): ByteBuffer = ByteBuffer.allocateDirect(bytes).order(ByteOrder.nativeOrder())
+
+    fun sha256(buffer: ByteBuffer): String {
+        val digest = MessageDigest.getInstance("SHA-256").apply { update(buffer.duplicate().apply { clear() }) }
+        return digest.digest().joinToString("") { "%02x".format(it) }
+    }
+
+    /** Keeps figures for the report. */
+    fun report(file: String, figures: JSONObject) {
+        File(work, "results").apply { mkdirs() }.resolve("$file.json").writeText(figures.toString())
+    }
+
+    /** Keeps a row of the table "Kotlin against Python". */
+    fun reportParity(file: String, what: String, compared: Int, result: String, passed: Boolean) {
+        val row = JSONObject().put("what", what).put("compared", compared).put("result", result).put("passed", passed)
+        report("parity_$file", JSONObject().put("parity_$file", row))
+    }
+
+    /** Lets the main thread work until something is so. */
+    fun waitUntil(what: String, condition: () -> Boolean) {
+        val end = System.currentTimeMillis() + TIMEOUT_MS
+        while (!condition()) {
+            check(System.currentTimeMillis() < end) { "$what did not happen within ${TIMEOUT_MS / 1000} s" }
+            shadowOf(Looper.getMainLooper()).idle()
+            Thread.sleep(2)
+        }
+    }
+}
+
+fun JSONArray.ints() = List(length()) { getInt(it) }
+fun JSONArray.strings() = List(length()) { getString(it) }
+fun JSONArray.floats() = FloatArray(length()) { getDouble(it).toFloat() }

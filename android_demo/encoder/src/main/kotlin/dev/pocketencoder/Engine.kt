@@ -1,0 +1,47 @@
+package dev.pocketencoder
+
+import java.io.Closeable
+import java.nio.ByteBuffer
+
+/** Element types of the public tensors, by the names that the manifest uses. */
+enum class ElementType(val label: String, val bytes: Int) {
+    UINT8("uint8", 1),
+    INT32("int32", 4),
+    FLOAT32("float32", 4),
+}
+
+/** A tensor's element type and shape. */
+data class TensorSpec(val type: ElementType, val shape: List<Int>) {
+    /** Number of elements. */
+    val size: Int get() = shape.fold(1, Int::times)
+
+    /** Number of bytes. */
+    val bytes: Int get() = size * type.bytes
+
+    override fun toString() = "${type.label} $shape"
+}
+
+/** The tensors of a callable part of the model, by name. */
+data class SignatureSpec(val inputs: Map<String, TensorSpec>, val outputs: Map<String, TensorSpec>)
+
+/** Runs the signatures of one opened model. Not for two threads at once. */
+interface Engine : Closeable {
+    /** What the model can run, read from the model itself. */
+    val signatures: Map<String, SignatureSpec>
+
+    /**
+     * Runs a signature.
+     *
+     * @param signature one of [signatures].
+     * @param inputs direct buffers in native byte order, by tensor name, each of its tensor's size.
+     * @param outputs the same, to be filled. Positions of buffers are neither used nor kept.
+     * @throws EngineException the engine failed.
+     */
+    fun run(signature: String, inputs: Map<String, ByteBuffer>, outputs: Map<String, ByteBuffer>)
+}
+
+/** Opens a model file that is mapped into memory, and stays so while the engine is open. */
+fun interface EngineFactory {
+    /** @throws EngineException the engine cannot open it. */
+    fun open(model: ByteBuffer): Engine
+}

@@ -1,0 +1,131 @@
+package dev.pocketencoder
+
+import android.graphics.Bitmap
+import java.nio.ByteBuffer
+import java.nio.ByteOrder
+import kotlin.math.max
+import kotlin.math.sqrt
+
+/** The steps of encoding, of which a [TimingListener] is told. */
+enum class Stage { PREPROCESS, VISION, TOKENIZE, TEXT, FUSE }
+
+/** Told on the encoder's own thread how long each step took. */
+fun interface TimingListener {
+    fun onStage(stage: Stage, nanoseconds: Long)
+}
+
+/**
+ * The model with everything around it, on buffers that are made once. Not for two threads at once.
+ *
+ * @param bundle has the vocabulary, and the tensors that the model must have.
+ * @param engine runs the model.
+ * @throws BundleException the vocabulary cannot be used.
+ * @throws EngineException the model's tensors are not the manifest's.
+ */
+internal class Pipeline(bundle: EncoderBundle, private val engine: Engine) {
+    private val tensors = EncoderBundle.PARTS.flatMap { (part, names) -> publicTensors(bundle, part, names) }.toMap()
+    private val buffers = tensors.mapValues { (_, spec) -> direct(spec.bytes) }
+    private val spareTokens = direct(tensors.getValue("screen_tokens").bytes)
+    private val inputs = EncoderBundle.PARTS.mapValues { (_, names) -> names.first.associateWith(buffers::getValue) }
+    private val outputs = EncoderBundle.PARTS.mapValues { (_, names) -> mapOf(names.second to buffers.getValue(names.second)) }
+    private val visionOutputs = mapOf("screen_tokens" to spareTokens)
+    private val preprocess = tensors.getValue("image").shape.let { (_, height, width) -> Preprocess(height, width) }
+    private val tokenizer = bundle.manifest.getJSONObject("tokenizer").getString("vocab").let {
+        WordPiece(bundle.read(it), tensors.getValue("input_ids").shape[1], "${bundle.source.name}/$it")
+    }
+    private val inputIds = buffers.getValue("input_ids").asIntBuffer()
+    private val attentionMask = buffers.getValue("attention_mask").asIntBuffer()
+    private val user = buffers.getValue("user").asFloatBuffer()
+    private val textToken = buffers.getValue("text_token").asFloatBuffer()
+    private val embedding = buffers.getValue("embedding").asFloatBuffer()
+    private var hasScreen = false
+
+    @Volatile
+    var listener: TimingListener? = null
+
+    /** Looks at a screen and keeps its tokens for the texts that follow; where it fails, those of the last one stay. */
+    fun screen(screenshot: Bitmap, stop: Stop) {
+        timed(Stage.PREPROCESS) { preprocess.resize(screenshot, buffers.getValue("image")) { stop.requested } }
+        stop.check()
+        timed(Stage.VISION) { engine.run("vision", inputs.getValue("vision"), visionOutputs) }
+        stop.check()
+        buffers.getValue("screen_tokens").let { kept ->
+            kept.clear()
+            kept.put(spareTokens.duplicate().apply { clear() })
+        }
+        hasScreen = true
+    }
+
+    /** The embedding of a text on the last screen, [256]. */
+    fun embed(text: String, vector: FloatArray?, stop: Stop): FloatArray {
+        if (!hasScreen) throw NoScreenException("no screen yet: call onScreen(bitmap) once before onText(text)")
+        setUser(vector)
+        runText(text)
+        stop.check()
+        timed(Stage.FUSE) { engine.run("fuse", inputs.getValue("fuse"), outputs.getValue("fuse")) }
+        return FloatArray(embedding.capacity()).also { read(embedding, it) }
+    }
+
+    /** The text token alone, scaled to unit length, [256]. */
+    fun textEmbedding(text: String): FloatArray {
+        runText(text)
+        val token = FloatArray(textToken.capacity()).also { read(textToken, it) }
+        val norm = max(sqrt(token.sumOf { it.toDouble() * it }), SMALLEST_NORM).toFloat()
+        for (index in token.indices) token[index] /= norm
+        return token
+    }
+
+    /** Checks a user vector before any work. @throws UserVectorException it cannot be used. */
+    fun checkUser(vector: FloatArray?) {
+        val length = user.capacity()
+        if (vector == null) return
+        if (vector.size != length) throw UserVectorException("the user vector must be $length numbers, not ${vector.size}")
+        val bad = vector.indexOfFirst { !it.isFinite() }
+        if (bad >= 0) throw UserVectorException("the user vector holds ${vector[bad]} at position $bad: every number must be finite")
+    }
+
+    private fun setUser(vector: FloatArray?) {
+        checkUser(vector)
+        for (index in 0 until user.capacity()) user.put(index, vector?.get(index) ?: 0f) // zeros: an unknown user
+    }
+
+    private fun runText(text: String) {
+        timed(Stage.TOKENIZE) { tokenizer.encode(text, inputIds, attentionMask) }
+        timed(Stage.TEXT) { engine.run("text", inputs.getValue("text"), outputs.getValue("text")) }
+    }
+
+    private inline fun timed(stage: Stage, work: () -> Unit) {
+        val begin = System.nanoTime()
+        work()
+        listener?.onStage(stage, System.nanoTime() - begin)
+    }
+
+    private fun read(from: java.nio.FloatBuffer, into: FloatArray) {
+        for (index in into.indices) into[index] = from.get(index)
+    }
+
+    /** The tensors of a part of the model by its own account, once they are known to be the manifest's. */
+    private fun publicTensors(bundle: EncoderBundle, part: String, names: Pair<List<String>, String>): List<Pair<String, TensorSpec>> {
+        val where = bundle.source.name
+        val own = engine.signatures[part]
+        if (own == null || own.inputs.keys != names.first.toSet() || own.outputs.keys != setOf(names.second)) {
+            throw EngineException(
+                "$where: the model's signature $part must be (${names.first.joinToString()}) -> (${names.second}); export the bundle again",
+            )
+        }
+        val found = (own.inputs + own.outputs).toList()
+        for ((name, spec) in found) {
+            val declared = bundle.tensors.getValue(name)
+            if (spec != declared) {
+                throw EngineException("$where: the model's $part has $name $spec, the manifest says $declared; export the bundle again")
+            }
+        }
+        return found
+    }
+
+    private companion object {
+        const val SMALLEST_NORM = 1e-12
+
+        fun direct(bytes: Int): ByteBuffer = ByteBuffer.allocateDirect(bytes).order(ByteOrder.nativeOrder())
+    }
+}

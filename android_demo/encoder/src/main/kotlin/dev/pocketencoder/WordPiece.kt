@@ -1,0 +1,177 @@
+package dev.pocketencoder
+
+import java.nio.IntBuffer
+
+/**
+ * WordPiece as BERT uncased does it: the twin of the Python runtime's `tokenizer.py`, id for id. Encoding allocates
+ * nothing. Not for two threads at once.
+ *
+ * @param vocabulary vocab.txt as it is.
+ * @param maxLength number of ids; further pieces are cut off.
+ * @param where how errors name the vocabulary.
+ * @throws BundleException the vocabulary is not UTF-8, repeats a piece or lacks a special token, or there is no room
+ * for [CLS] and [SEP].
+ */
+class WordPiece(vocabulary: ByteArray, val maxLength: Int, where: String = "vocab.txt") {
+    private val pieces = Vocabulary(vocabulary, where)
+    private val characters = Characters.load()
+    private val specialIds = IntArray(SPECIAL_TOKENS.size) { pieces.id(SPECIAL_TOKENS[it]) }
+    private val replacement = Characters.Replacement()
+
+    private val word = ByteArray(MAX_WORD_CHARS * UTF8_BYTES) // the word in progress, UTF-8,
+    private val bounds = IntArray(MAX_WORD_CHARS + 1) // where each of its characters ends in it,
+    private var wordChars = 0 // and how many it has, those that found no room included
+    private val hashes = IntArray(MAX_WORD_CHARS + 1)
+    private var ids = IntArray(maxLength)
+    private var count = 0
+
+    init {
+        if (maxLength < 2) throw BundleException("$where: max_length must be at least 2, for [CLS] and [SEP], not $maxLength")
+        val missing = SPECIAL_TOKENS.filterIndexed { index, _ -> specialIds[index] == Vocabulary.NONE }
+        if (missing.isNotEmpty()) throw BundleException("$where: the vocabulary lacks ${missing.joinToString()}; copy it from the export")
+    }
+
+    /**
+     * Writes the ids of a text of any length: [CLS] pieces [SEP], padded.
+     *
+     * The special tokens, written out in a text, are taken as such; lone surrogates are dropped.
+     *
+     * @param inputIds takes [maxLength] ids from its start.
+     * @param attentionMask takes [maxLength] numbers from its start: 1 = a token, 0 = padding.
+     * @return the number of tokens.
+     */
+    fun encode(text: String, inputIds: IntBuffer, attentionMask: IntBuffer): Int {
+        tokenize(text)
+        for (index in 0 until maxLength) {
+            inputIds.put(index, if (index < count) ids[index] else specialIds[PAD])
+            attentionMask.put(index, if (index < count) 1 else 0)
+        }
+        return count
+    }
+
+    /** The ids of a text, without padding. */
+    fun encode(text: String): IntArray {
+        tokenize(text)
+        return ids.copyOf(count)
+    }
+
+    private fun tokenize(text: String) {
+        ids[0] = specialIds[CLS]
+        count = 1
+        wordChars = 0
+        var place = 0
+        while (place < text.length && !full()) {
+            val special = if (text[place] == '[') specialAt(text, place) else Vocabulary.NONE
+            if (special != Vocabulary.NONE) {
+                endWord()
+                add(specialIds[special])
+                place += SPECIAL_TOKENS[special].length
+            } else {
+                val code = text.codePointAt(place)
+                characters.replace(code, replacement)
+                for (index in 0 until replacement.count) addCharacter(replacement.codes[index])
+                place += Character.charCount(code)
+            }
+        }
+        endWord()
+        ids[count++] = specialIds[SEP]
+    }
+
+    private fun specialAt(text: String, place: Int): Int {
+        for (index in SPECIAL_TOKENS.indices) if (text.startsWith(SPECIAL_TOKENS[index], place)) return index
+        return Vocabulary.NONE
+    }
+
+    private fun full() = count >= maxLength - 1 // the last place is for [SEP]
+
+    private fun add(id: Int) {
+        if (!full()) ids[count++] = id
+    }
+
+    private fun addCharacter(code: Int) {
+        if (code == Characters.SPACE) return endWord()
+        if (wordChars < MAX_WORD_CHARS) bounds[wordChars + 1] = writeUtf8(code, bounds[wordChars])
+        wordChars++
+    }
+
+    private fun writeUtf8(code: Int, from: Int): Int {
+        var place = from
+        when {
+            code < 0x80 -> word[place++] = code.toByte()
+            code < 0x800 -> word[place++] = (0xC0 or (code shr 6)).toByte()
+            code < 0x10000 -> {
+                word[place++] = (0xE0 or (code shr 12)).toByte()
+                word[place++] = continuation(code shr 6)
+            }
+            else -> {
+                word[place++] = (0xF0 or (code shr 18)).toByte()
+                word[place++] = continuation(code shr 12)
+                word[place++] = continuation(code shr 6)
+            }
+        }
+        if (code >= 0x80) word[place++] = continuation(code)
+        return place
+    }
+
+    private fun continuation(bits: Int) = (0x80 or (bits and 0x3F)).toByte()
+
+    /** Adds the ids of the word's pieces, each the longest that the vocabulary has at its place; else [UNK]. */
+    private fun endWord() {
+        val chars = wordChars
+        wordChars = 0
+        if (chars > MAX_WORD_CHARS) return add(specialIds[UNK])
+        val before = count
+        var start = 0
+        while (start < chars && !full()) {
+            val prefix = if (start > 0) Vocabulary.CONTINUATIONS else 0
+            val end = longestPiece(start, chars, prefix)
+            if (end == Vocabulary.NONE) {
+                count = before
+                return add(specialIds[UNK])
+            }
+            start = end
+        }
+        if (start < chars && !spellable(start, chars)) { // cut off, but by a word that is unknown as a whole
+            count = before
+            add(specialIds[UNK])
+        }
+    }
+
+    /** Adds the id of the longest piece at [start] and returns where it ends, or [Vocabulary.NONE]. */
+    private fun longestPiece(start: Int, chars: Int, prefix: Int): Int {
+        var hash = Vocabulary.EMPTY
+        repeat(prefix) { hash = Vocabulary.hash(hash, Vocabulary.CONTINUATION) }
+        for (char in start until chars) {
+            for (index in bounds[char] until bounds[char + 1]) hash = Vocabulary.hash(hash, word[index])
+            hashes[char + 1] = hash
+        }
+        for (end in chars downTo start + 1) {
+            val id = pieces.id(word, bounds[start], bounds[end], hashes[end], prefix)
+            if (id != Vocabulary.NONE) {
+                add(id)
+                return end
+            }
+        }
+        return Vocabulary.NONE
+    }
+
+    private fun spellable(from: Int, chars: Int): Boolean {
+        var start = from
+        while (start < chars) {
+            start = longestPiece(start, chars, Vocabulary.CONTINUATIONS)
+            if (start == Vocabulary.NONE) return false
+        }
+        return true
+    }
+
+    companion object {
+        /** Tokens that a vocabulary must have. */
+        val SPECIAL_TOKENS = listOf("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
+        private const val PAD = 0
+        private const val UNK = 1
+        private const val CLS = 2
+        private const val SEP = 3
+        private const val MAX_WORD_CHARS = 100 // a longer word is unknown as a whole
+        private const val UTF8_BYTES = 4
+    }
+}

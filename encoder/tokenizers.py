@@ -1,0 +1,46 @@
+"""Tokenizers: the files that turn typed text into ids, by the name that the runtime knows each kind by."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from encoder.config import BYTE_BPE, VOCABULARY, EncoderConfig, choose
+
+
+@dataclass(frozen=True)
+class TokenizerFiles:
+    """What a bundle carries for its texts.
+
+    Attributes:
+        entry: the manifest's entry "tokenizer", but for the length: type, files by role, and what else the
+            runtime has to know.
+        files: the files, under the names that the entry gives them.
+    """
+
+    entry: dict[str, Any]
+    files: dict[str, Path]
+
+
+TOKENIZERS: dict[str, TokenizerFiles] = {
+    "wordpiece": TokenizerFiles(
+        {"type": "wordpiece", "vocab": VOCABULARY.name, "lowercase": True}, {VOCABULARY.name: VOCABULARY}
+    ),
+    "byte_bpe": TokenizerFiles(
+        {"type": "byte_bpe", "vocab": "vocab.json", "merges": "merges.txt"},
+        {name: BYTE_BPE / name for name in ("vocab.json", "merges.txt")},
+    ),
+}
+
+
+def tokenizer_files(config: EncoderConfig) -> TokenizerFiles:
+    """Returns the tokenizer of a config's text model.
+
+    Raises:
+        ConfigError: there is no such text model.
+    """
+    from encoder.text import TEXT_MODELS  # loads torch
+
+    tower = choose("text_model", TEXT_MODELS, config.text_model)
+    return TOKENIZERS[getattr(tower, "tokenizer", "wordpiece")]

@@ -1,0 +1,92 @@
+"""Trains the byte-level BPE of `roberta_tiny` on the project's corpora: `python -m encoder.train.tokenizer`.
+
+The vocabulary that RoBERTa was published with has 50,265 pieces, at a width of 312 alone 15.7 million
+parameters, more than the whole encoder may have. The same corpora and command give the same files.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from calibration_data import CalibrationDataError
+from calibration_data.corpora import dialogues, texts
+from encoder.config import BYTE_BPE, BYTE_BPE_SIZE
+from runtime.bpe import SPECIAL_TOKENS
+
+LEAST_COUNT = 2
+"""A pair that stands in the corpora only once is not joined."""
+MOST_CHARS = 2000
+"""Of one text; a few of the corpora's are whole pages."""
+
+
+def corpus() -> Iterator[str]:
+    """Yields the training split of all texts and dialogues, in an order that never changes."""
+    for text in texts("train"):
+        yield text.text[:MOST_CHARS]
+    for dialogue in dialogues("train"):
+        yield from (turn[:MOST_CHARS] for turn in dialogue.turns)
+
+
+def train(corpus: Iterator[str], size: int) -> tuple[dict[str, int], list[tuple[str, str]]]:
+    """Learns a vocabulary of `size` pieces, special tokens and the 256 bytes included.
+
+    Returns:
+        The pieces with their ids, and the pairs to join, the first one first.
+    """
+    from tokenizers import Tokenizer
+    from tokenizers.models import BPE
+    from tokenizers.pre_tokenizers import ByteLevel
+    from tokenizers.trainers import BpeTrainer
+
+    tokenizer = Tokenizer(BPE())
+    tokenizer.pre_tokenizer = ByteLevel(add_prefix_space=False)
+    trainer = BpeTrainer(
+        vocab_size=size,
+        min_frequency=LEAST_COUNT,
+        special_tokens=list(SPECIAL_TOKENS),
+        initial_alphabet=sorted(ByteLevel.alphabet()),
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator(corpus, trainer)
+    model = json.loads(tokenizer.to_str())["model"]
+    return model["vocab"], [tuple(pair) for pair in model["merges"]]
+
+
+def write(folder: Path, vocab: dict[str, int], merges: list[tuple[str, str]]) -> None:
+    """Writes `vocab.json` and `merges.txt`, in RoBERTa's form."""
+    folder.mkdir(parents=True, exist_ok=True)
+    ordered = dict(sorted(vocab.items(), key=lambda item: item[1]))
+    _replace(folder / "vocab.json", json.dumps(ordered, ensure_ascii=False, indent=0) + "\n")
+    _replace(
+        folder / "merges.txt", "#version: 0.2\n" + "".join(f"{left} {right}\n" for left, right in merges)
+    )
+
+
+def _replace(path: Path, content: str) -> None:
+    unfinished = path.with_suffix(f".{os.getpid()}")
+    unfinished.write_text(content, encoding="utf-8")
+    unfinished.replace(path)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Trains and writes the files; returns 0, or 2 where the corpora cannot be had."""
+    parser = argparse.ArgumentParser(prog="python -m encoder.train.tokenizer", description=__doc__)
+    parser.add_argument("--out", type=Path, default=BYTE_BPE, metavar="DIR", help="default: encoder/assets")
+    options = parser.parse_args(arguments)
+    try:
+        vocab, merges = train(corpus(), BYTE_BPE_SIZE)
+        write(options.out, vocab, merges)
+    except CalibrationDataError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    print(f"{len(vocab)} pieces, {len(merges)} merges: {options.out}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

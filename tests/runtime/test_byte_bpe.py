@@ -1,0 +1,134 @@
+"""The byte-level BPE tokenizer against the `tokenizers` library."""
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from tokenizers.pre_tokenizers import ByteLevel
+
+from runtime.bpe import SPECIAL_TOKENS, ByteBpeTokenizer, _word_pattern
+from runtime.tokenizer import TokenizerError
+from tests.runtime.make_byte_bpe_cases import CASES, MERGES, VOCAB, expected_ids, reference
+from tests.runtime.make_tokenizer_cases import written_and_made
+
+BLOCK = 4096
+
+
+@pytest.fixture(scope="module")
+def tokenizer() -> ByteBpeTokenizer:
+    return ByteBpeTokenizer(VOCAB, MERGES, 64)
+
+
+@pytest.fixture(scope="module")
+def library():
+    return reference()
+
+
+def ids_of(tokenizer: ByteBpeTokenizer, text: str) -> list[int]:
+    """The ids without padding, after checking the padding."""
+    input_ids, attention_mask = tokenizer.encode(text)
+    assert input_ids.dtype == attention_mask.dtype == np.int32
+    assert input_ids.shape == attention_mask.shape == (tokenizer.max_length,)
+    length = int(attention_mask.sum())
+    assert attention_mask[:length].all() and (input_ids[length:] == 1).all()
+    return input_ids[:length].tolist()
+
+
+def test_the_committed_cases_come_out_the_same(tokenizer):
+    cases = [json.loads(line) for line in CASES.read_text(encoding="ascii").splitlines()]
+    assert len(cases) >= 2000
+    wrong = [case["text"] for case in cases if ids_of(tokenizer, case["text"]) != case["ids"]]
+    assert not wrong
+
+
+def test_the_committed_cases_are_what_the_library_gives(library):
+    cases = [json.loads(line) for line in CASES.read_text(encoding="ascii").splitlines()]
+    assert [case["text"] for case in cases] == list(written_and_made())
+    wrong = [case["text"] for case in cases if expected_ids(library, case["text"]) != case["ids"]]
+    assert not wrong
+
+
+@pytest.mark.parametrize("like", ["a", "1", "!", " ", "\n", "'s"])
+def test_every_code_point_is_cut_as_the_library_cuts_it(like):
+    """Each code point beside its like: it makes a word with those of its own kind alone."""
+    splitter = ByteLevel(add_prefix_space=False, use_regex=True)
+    codes = [code for code in range(0x110000) if not 0xD800 <= code < 0xE000]
+    for start in range(0, len(codes), BLOCK):
+        text = like.join(map(chr, codes[start : start + BLOCK]))
+        expected = [span for _, span in splitter.pre_tokenize_str(text)]
+        found = [match.span() for match in _word_pattern().finditer(text)]
+        assert found == expected, hex(codes[start])
+
+
+@settings(max_examples=600, deadline=None)
+@given(st.text(st.characters(exclude_categories=["Cs"]), max_size=80))
+@example("it's we'll I'd 'S  don't\u2019s")
+@example(" \u00a0\u3000 a  b \n\n c ")
+@example("aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa")
+def test_any_text_comes_out_the_same(tokenizer, library, text):
+    assert ids_of(tokenizer, text) == expected_ids(library, text)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(st.sampled_from([*SPECIAL_TOKENS, "<", ">", "s", " ", "  ", "é", ".", "日", "\u200d", "'"])))
+def test_pieces_and_special_tokens_in_any_order(tokenizer, library, parts):
+    text = "".join(parts)
+    assert ids_of(tokenizer, text) == expected_ids(library, text)
+
+
+def test_lone_surrogates_are_dropped(tokenizer):
+    assert ids_of(tokenizer, "see\ud800 you\udfff") == ids_of(tokenizer, "see you")
+
+
+@pytest.mark.parametrize("text", ["see you " * 1_250_000, "a" * 10_000_000])
+def test_a_text_of_ten_megabytes_is_cut(tokenizer, text):
+    assert len(ids_of(tokenizer, text)) == 64
+
+
+@pytest.mark.parametrize("length", [2, 3, 17, 512])
+def test_other_lengths(library, length):
+    library.enable_truncation(length)
+    expected = library.encode("see you at the station").ids
+    library.enable_truncation(64)
+    assert ids_of(ByteBpeTokenizer(VOCAB, MERGES, length), "see you at the station") == expected
+
+
+@pytest.mark.parametrize("text", [None, b"bytes", 3, ["a"]])
+def test_only_strings_are_texts(tokenizer, text):
+    with pytest.raises(TokenizerError, match="must be a string"):
+        tokenizer.encode(text)
+
+
+def test_unusable_files(tmp_path: Path):
+    vocab, merges = tmp_path / "vocab.json", tmp_path / "merges.txt"
+    shutil.copy(MERGES, merges)
+    with pytest.raises(TokenizerError, match=r"vocab\.json: the vocabulary cannot be read"):
+        ByteBpeTokenizer(vocab, merges, 64)
+    pieces = json.loads(VOCAB.read_text(encoding="utf-8"))
+    for content, message in (
+        (b"{", "not JSON"),
+        (b"\xff\xfe", "not JSON in UTF-8"),
+        (b"[1]", "an object of pieces"),
+        (json.dumps(pieces | {"more": 3}).encode(), "each once"),
+        (json.dumps({key: value for key, value in pieces.items() if value < 15999}).encode(), None),
+        (json.dumps({"<pad>": 0}).encode(), "lacks <s>"),
+    ):
+        vocab.write_bytes(content)
+        with pytest.raises(TokenizerError, match=message or "merges.txt:.* is no pair of pieces"):
+            ByteBpeTokenizer(vocab, merges, 64)
+    for content, message in ((b"\xff", "not UTF-8"), (b"a b c\n", r"merges\.txt:1: 'a b c' is no pair")):
+        merges.write_bytes(content)
+        with pytest.raises(TokenizerError, match=message):
+            ByteBpeTokenizer(VOCAB, merges, 64)
+    with pytest.raises(TokenizerError, match="at least 2"):
+        ByteBpeTokenizer(VOCAB, MERGES, 1)
+
+
+def test_merges_with_windows_line_ends_are_the_same(tmp_path: Path, tokenizer):
+    path = tmp_path / "merges.txt"
+    path.write_bytes(MERGES.read_bytes().replace(b"\n", b"\r\n"))
+    assert ids_of(ByteBpeTokenizer(VOCAB, path, 64), "Playing chess") == ids_of(tokenizer, "Playing chess")
