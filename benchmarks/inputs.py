@@ -15,8 +15,8 @@ from export.request import digest, source_digest
 from runtime.bundle import Bundle
 from runtime.errors import InputError
 
-_CODE = ("export/calibration.py", "export/golden.py", "runtime/preprocess.py", "runtime/tokenizer.py",
-         "encoder/assets/vocab.txt", "encoder/*.py")  # fmt: skip
+_CODE = ("export/calibration.py", "export/golden.py", "runtime/preprocess.py", "runtime/tokenizer*.py",
+         "runtime/bpe.py", "encoder/assets/vocab.txt", "encoder/*.py")  # fmt: skip
 _TOKENS = ("screen_tokens", "text_token")
 
 
@@ -92,11 +92,11 @@ def _find(config, wanted: str, explicit: Path | None):
 def _write(config, samples, encoder, folder: Path) -> None:
     from safetensors.torch import save_file
 
-    from encoder.config import VOCABULARY
+    from encoder.train.text_data import tokenizer_of
     from export.calibration import preprocess
     from export.golden import run_encoder
 
-    arrays = preprocess(samples, config, VOCABULARY)
+    arrays = preprocess(samples, config, tokenizer_of(config))
     tokens = run_encoder(encoder, arrays)
     np.savez(folder / "calibration.npz", **arrays, **{name: tokens[name] for name in _TOKENS})
     state = {name: tensor.contiguous() for name, tensor in encoder.state_dict().items()}

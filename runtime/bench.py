@@ -19,7 +19,6 @@ import numpy as np
 from runtime.bundle import ENGINES, PARTS, PRECISIONS, Bundle, select_files
 from runtime.engines import EngineError, import_engine
 from runtime.preprocess import resize_screenshot
-from runtime.tokenizer import WordPieceTokenizer
 
 RUNS = 200
 THREADS = (1, 2)
@@ -111,12 +110,13 @@ def measure_preparation(bundle: Bundle, *, runs: int = 30) -> list[LatencyRow]:
     """Measures what precedes the models: resizing a phone's screenshot and cutting a text into ids.
 
     Raises:
-        BundleError: The vocabulary is missing or altered.
+        BundleError: A file of the tokenizer is missing or altered.
+        TokenizerError: It cannot be used.
     """
     from runtime.bench_worker import timed
 
     screen = np.random.default_rng(0).integers(0, 256, (*SCREEN_SIZE, 3), dtype=np.uint8)
-    tokenizer = WordPieceTokenizer(bundle.vocab, bundle.text_max_length)
+    tokenizer = bundle.open_tokenizer()
     stages = {
         "resize": lambda: resize_screenshot(screen, bundle.image_size),
         "tokenize": lambda: tokenizer.encode(TYPED),

