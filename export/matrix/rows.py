@@ -12,7 +12,7 @@ from encoder.config import PRESETS, ConfigError, EncoderConfig
 from runtime.errors import InputError
 
 BASE = "balanced"
-"""The guide's Option A."""
+"""Option A, the default."""
 PRESET, EXCHANGE, SWEEP = "preset", "exchange", "sweep"
 
 
