@@ -10,16 +10,15 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from android_demo.check import ROOT, AndroidError
-from android_demo.check.work import ASSETS, FIXTURES, digest, once
-from runtime.bundle import Bundle, select_files
+from android_demo.check import ROOT, AndroidError, texts
+from android_demo.check.work import ASSETS, FIXTURES, digest, once, write_lines
+from runtime.bundle import MANIFEST, REGION_MASKS, Bundle, select_files
 from runtime.parity import GOLDEN, measure
 from runtime.preprocess import load_image
-from runtime.session import ScreenEncoder
-from runtime.tokenizer import WordPieceTokenizer
+from runtime.session import RegionsError, ScreenEncoder
+from runtime.tokenizers import FILES
 
 CALIBRATION = ROOT / "calibration_data"
-TOKENIZER_CASES = ROOT / "tests" / "data" / "tokenizer_cases.jsonl"
 SHOWN = ("mail-0011", "feed-0012", "chat-0013", "shop-0013")  # light, dark, right to left, nobody types
 SEED = 9
 _SIZES = [  # height, width
@@ -54,7 +53,7 @@ def make_assets(bundle: Bundle) -> None:
             f"{bundle.path}: takes user vectors of {user_length} numbers, the app's sample screens have 64"
         )
     model = select_files(bundle.files, "tflite", "int8")["vision"]
-    files = [bundle.path / "manifest.json", bundle.vocab, bundle.path / model, bundle.path / GOLDEN]
+    files = [bundle.path / MANIFEST, *_tokenizer_files(bundle), bundle.path / model, bundle.path / GOLDEN]
     screens = [CALIBRATION / sample["image"] for sample in samples]
 
     def make(folder: Path) -> None:
@@ -75,28 +74,31 @@ def make_assets(bundle: Bundle) -> None:
 
 def make_fixtures(bundle: Bundle) -> None:
     """Writes inputs for the tests on the JVM, and the Python runtime's answers beside them."""
-    sources = [ROOT / "runtime", CALIBRATION / "samples.jsonl", TOKENIZER_CASES, Path(__file__)]
-    key = digest([*sources, bundle.path / "manifest.json"])
+    sources = [ROOT / "runtime", CALIBRATION / "samples.jsonl", *texts.sources(), Path(__file__)]
+    key = digest([*sources, bundle.path / MANIFEST])
 
     def make(folder: Path) -> None:
         parity = [sample for sample in _samples() if sample["split"] == "parity"]
-        _write_lines(folder / "images.jsonl", _images(folder, parity, bundle.image_size))
-        _write_lines(folder / "texts.jsonl", _texts(bundle))
-        _write_lines(folder / "embeddings.jsonl", _embeddings(bundle, parity))
+        write_lines(folder / "images.jsonl", _images(folder, parity, bundle.image_size))
+        texts.write(folder / "tokenizers")
+        texts.write_byte_bpe_bundle(bundle, folder / "byte_bpe_bundle", [sample["text"] for sample in parity])
+        write_lines(folder / "embeddings.jsonl", _embeddings(bundle, parity))
+        write_lines(folder / "regions.jsonl", _regions(bundle, parity))
         rows = measure(bundle, ["tflite"], ["int8"])
         (folder / "parity.json").write_text(json.dumps([asdict(row) for row in rows]))
 
     once(FIXTURES, key, make)
 
 
+def _tokenizer_files(bundle: Bundle) -> list[Path]:
+    entry = bundle.manifest["tokenizer"]
+    return [bundle.file(entry[key]) for key in FILES[entry["type"]]]
+
+
 def _samples() -> list[dict]:
     return [
         json.loads(line) for line in (CALIBRATION / "samples.jsonl").read_text(encoding="utf-8").splitlines()
     ]
-
-
-def _write_lines(path: Path, values: Iterator[dict]) -> None:
-    path.write_text("".join(json.dumps(value) + "\n" for value in values), encoding="ascii")
 
 
 def _images(folder: Path, parity: list[dict], size: tuple[int, int]) -> Iterator[dict]:
@@ -124,37 +126,42 @@ def _picture(path: Path, height: int, width: int, channels: int) -> Path:
     return path
 
 
-def _texts(bundle: Bundle) -> Iterator[dict]:
-    tokenizer = WordPieceTokenizer(bundle.vocab, bundle.text_max_length)
-    for line in TOKENIZER_CASES.read_text(encoding="ascii").splitlines():
-        text = json.loads(line)["text"]
-        ids, mask = tokenizer.encode(text)
-        yield {"text": text, "ids": ids[: mask.sum()].tolist()}
-
-
 def _embeddings(bundle: Bundle, parity: list[dict]) -> Iterator[dict]:
     """Every parity sample as an app encodes it, from its file; and how its neighbours' texts rank on it."""
     encoder = ScreenEncoder.load(bundle.path)
-    texts = [sample["text"] for sample in parity if sample["text"]]
+    candidates = [sample["text"] for sample in parity if sample["text"]]
     for sample in parity:
         path = CALIBRATION / sample["image"]
         embedding = encoder.encode(path, sample["text"], sample["user"])
-        ranked = encoder.rank(None, sample["text"], texts, sample["user"])
+        ranked = encoder.rank(None, sample["text"], candidates, sample["user"])
         yield {
             "id": sample["id"], "image": str(path), "text": sample["text"], "user": sample["user"],
-            "embedding": embedding.tolist(), "candidates": texts, "ranked": [list(entry) for entry in ranked],
+            "embedding": embedding.tolist(), "candidates": candidates,
+            "ranked": [list(entry) for entry in ranked],
         }  # fmt: skip
 
 
+def _regions(bundle: Bundle, parity: list[dict]) -> Iterator[dict]:
+    """The masks of every parity screen, flat; or one line that says why the runtime gives none."""
+    encoder = ScreenEncoder.load(bundle.path)
+    for sample in parity:
+        path = CALIBRATION / sample["image"]
+        try:
+            masks = encoder.regions(path)
+        except RegionsError as error:
+            yield {"refused": str(error).removeprefix(str(bundle.path))}
+            return
+        shape = bundle.tensors[REGION_MASKS].shape[2:]
+        flat = {name: mask.ravel().tolist() for name, mask in masks.items()}
+        yield {"image": str(path), "shape": shape, "masks": flat}
+
+
 def require_well(bundle: Bundle) -> None:
-    """Refuses a bundle that the library does not run or that the app could not check itself against.
+    """Refuses a bundle that the app could not check itself against.
 
     Raises:
-        AndroidError: Another tokenizer than WordPiece, or a manifest without limits.
+        AndroidError: A manifest without limits.
     """
-    kind = bundle.manifest["tokenizer"]["type"]
-    if kind != "wordpiece":
-        raise AndroidError(f"{bundle.path}: tokenizer {kind}: the Android library has wordpiece alone")
     limits = bundle.manifest.get("limits")
     if not isinstance(limits, dict) or not {"parity", "latency_ms", "memory_bytes"} <= limits.keys():
         raise AndroidError(f"{bundle.path}: the manifest has no limits; export the bundle again")

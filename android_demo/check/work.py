@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from android_demo.check import ROOT
 
@@ -65,3 +66,8 @@ def once(folder: Path, key: str, make: Callable[[Path], None]) -> None:
     make(partial)
     (partial / ".made-from").write_text(key)
     partial.rename(folder)
+
+
+def write_lines(path: Path, values: Iterable[Any]) -> None:
+    """Writes values as JSON, one a line, in ASCII: lone surrogates too."""
+    path.write_text("".join(json.dumps(value) + "\n" for value in values), encoding="ascii")

@@ -12,14 +12,17 @@ from pathlib import Path
 
 import pytest
 
-from android_demo.check import tools
+from android_demo.check import texts, tools
 from encoder.regions import REGION_BOXES
-from runtime.tokenizer import CHARACTERS
+from runtime import bpe, tokenizer
 from tests.conftest import ROOT, missing
 
 DEMO = ROOT / "android_demo"
 DOCUMENT = ROOT / "docs" / "android.md"
 APK_BYTES = 12_000_000
+PARITY = {"images", "embeddings", "ranking", "golden", *texts.SOURCES}
+"""What every bundle is compared in; `regions` too, where its model finds them."""
+TABLES = (tokenizer.CHARACTERS, bpe.CHARACTERS)
 
 
 def run_check(*arguments: object) -> subprocess.CompletedProcess:
@@ -27,32 +30,45 @@ def run_check(*arguments: object) -> subprocess.CompletedProcess:
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
 
 
-@pytest.fixture(scope="module")
-def report(bundle_dir) -> dict:
+def checked(bundle: Path) -> dict:
+    """The report of a check whose tests passed; its APK may be too large."""
     if tools.missing_packages() and (os.geteuid() != 0 or not shutil.which("apt-get")):
         missing(f"{', '.join(tools.missing_packages())} are not installed")
-    run = run_check(bundle_dir, "--json")
+    run = run_check(bundle, "--json")
     assert run.stdout, run.stderr
     found = json.loads(run.stdout)
     failures = [f"{c['name']}.{failure}" for c in found["tests"] for failure in c["failed"]]
-    assert run.returncode == 0, "\n".join([*failures, run.stderr])
+    assert not failures, "\n".join(failures)
+    assert run.returncode == (0 if found["passed"] else 1), run.stderr
+    return found
+
+
+@pytest.fixture(scope="module")
+def report(bundle_dir) -> dict:
+    found = checked(bundle_dir)
+    assert found["passed"]
     return found
 
 
 @pytest.mark.slow
 def test_every_test_on_the_jvm_ran_and_passed(report):
-    assert sum(found["tests"] for found in report["tests"]) >= 55
+    assert sum(found["tests"] for found in report["tests"]) >= 70
     assert all(not found["failed"] and found["skipped"] == 0 for found in report["tests"])
+
+
+def parity_rows(report: dict) -> dict[str, dict]:
+    """What Kotlin was compared with Python in, by its name."""
+    prefix = "parity_"
+    return {k.removeprefix(prefix): row for k, row in report["figures"].items() if k.startswith(prefix)}
 
 
 @pytest.mark.slow
 def test_kotlin_computes_what_python_computes(report):
-    rows = {name: row for name, row in report["figures"].items() if name.startswith("parity_")}
-    assert rows.keys() == {
-        f"parity_{name}" for name in ("images", "texts", "embeddings", "ranking", "golden")
-    }
+    rows = parity_rows(report)
+    assert rows.keys() == PARITY
     assert all(row["passed"] for row in rows.values())
-    assert rows["parity_texts"]["compared"] > 2000
+    cases = texts.CASES.read_text(encoding="ascii").count("\n")
+    assert cases > 2000 and all(rows[kind]["compared"] > 2 * cases for kind in texts.SOURCES)
 
 
 @pytest.mark.slow
@@ -86,9 +102,10 @@ def test_bad_use_is_one_line_and_exit_2(arguments):
     assert run.stderr.startswith("error: ") and run.stderr.count("\n") == 1
 
 
-def test_the_library_carries_the_runtimes_own_table_of_characters():
-    carried = DEMO / "encoder" / "src" / "main" / "resources" / "dev" / "pocketencoder" / CHARACTERS.name
-    assert carried.read_bytes() == CHARACTERS.read_bytes(), f"copy {CHARACTERS} to {carried}"
+@pytest.mark.parametrize("table", TABLES, ids=lambda table: table.stem)
+def test_the_library_carries_the_runtimes_own_tables_of_characters(table):
+    carried = DEMO / "encoder" / "src" / "main" / "resources" / "dev" / "pocketencoder" / table.name
+    assert carried.read_bytes() == table.read_bytes(), f"copy {table} to {carried}"
 
 
 def test_maven_and_gradle_use_the_same_versions():
@@ -133,4 +150,31 @@ def test_the_commands_that_the_document_shows_copy_all_that_is_needed(tmp_path, 
     copied = {path.name for path in (main / "assets" / "balanced").iterdir()}
     assert copied == {"manifest.json", "vocab.txt", "encoder.tflite"}
     assert (main / "kotlin" / "dev" / "pocketencoder" / "ScreenEncoder.kt").is_file()
-    assert (main / "resources" / "dev" / "pocketencoder" / CHARACTERS.name).is_file()
+    assert all((main / "resources" / "dev" / "pocketencoder" / table.name).is_file() for table in TABLES)
+
+
+def exported(*arguments: object) -> None:
+    command = [sys.executable, "-m", "export", *map(str, arguments)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.every_preset
+@pytest.mark.slow
+def test_kotlin_finds_the_regions_that_python_finds():
+    exported("balanced_sam")
+    rows = parity_rows(checked(ROOT / "dist" / "balanced_sam"))
+    assert rows.keys() == PARITY | {"regions"}
+    assert all(row["passed"] for row in rows.values())
+    assert rows["regions"]["compared"] == 32 * len(REGION_BOXES)
+
+
+@pytest.mark.every_preset
+@pytest.mark.slow
+def test_kotlin_runs_a_bundle_with_byte_level_bpe(tmp_path):
+    config, bundle = tmp_path / "config.json", tmp_path / "bundle"
+    config.write_text(json.dumps({"text_model": "roberta_tiny"}))
+    exported("roberta", "--config", config, "--out", bundle)
+    rows = parity_rows(checked(bundle))
+    assert rows.keys() == PARITY
+    assert all(row["passed"] for row in rows.values())

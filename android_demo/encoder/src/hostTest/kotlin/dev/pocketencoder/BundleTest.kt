@@ -20,16 +20,20 @@ class BundleTest {
 
     private fun copied(): File = temporary.newFolder().also { Fixtures.bundle.copyRecursively(it, overwrite = true) }
 
-    private fun withManifest(change: (JSONObject) -> Unit): File = copied().also { folder ->
-        val file = File(folder, "manifest.json")
-        file.writeText(JSONObject(file.readText()).also(change).toString())
+    private fun withManifest(change: (JSONObject) -> Unit): File = Fixtures.changed(temporary.newFolder(), change)
+
+    /** The files of the bundle's tokenizer, and its model. */
+    private fun opened(): List<String> {
+        val bundle = EncoderBundle.open(FolderSource(Fixtures.bundle))
+        val tokenizer = bundle.manifest.getJSONObject("tokenizer")
+        return Tokenizer.FILES.getValue(tokenizer.getString("type")).map(tokenizer::getString) + bundle.model()
     }
 
     private fun refused(folder: File): String = assertThrows(BundleException::class.java) { Fixtures.open(folder) }.message!!
 
     @Test
     fun missingFilesAreNamed() {
-        for (name in listOf("manifest.json", "vocab.txt", "encoder.tflite")) {
+        for (name in opened() + "manifest.json") {
             val folder = copied().also { File(it, name).delete() }
             assertTrue(refused(folder).contains("$folder/$name: the bundle's file is missing"))
         }
@@ -37,7 +41,7 @@ class BundleTest {
 
     @Test
     fun alteredFilesAreRefused() {
-        for (name in listOf("vocab.txt", "encoder.tflite")) {
+        for (name in opened()) {
             val folder = copied().also { File(it, name).appendText("x") }
             assertTrue(refused(folder).contains("$name: altered since its export"))
         }
@@ -62,8 +66,15 @@ class BundleTest {
     fun otherPreprocessingIsRefused() {
         val method = withManifest { it.getJSONObject("preprocessing").getJSONObject("image").put("method", "bilinear") }
         assertTrue(refused(method).contains("preprocessing method must be area_integer, not bilinear"))
-        val cased = withManifest { it.getJSONObject("tokenizer").put("lowercase", false) }
-        assertTrue(refused(cased).contains("tokenizer lowercase must be true"))
+        fun tokenizer(vararg values: Pair<String, Any>) = withManifest { it.put("tokenizer", JSONObject(mapOf(*values))) }
+        val cased = tokenizer("type" to "wordpiece", "vocab" to "vocab.txt", "lowercase" to false, "max_length" to 64)
+        assertTrue(refused(cased).contains("tokenizer lowercase must be true, not false"))
+        val unknown = tokenizer("type" to "unigram", "vocab" to "vocab.txt", "max_length" to 64)
+        assertTrue(refused(unknown).contains("tokenizer type must be wordpiece or byte_bpe, not unigram"))
+        val short = tokenizer("type" to "byte_bpe", "vocab" to "vocab.json", "merges" to "merges.txt", "max_length" to 32)
+        assertTrue(refused(short).contains("tokenizer max_length must be 64, not 32"))
+        val incomplete = tokenizer("type" to "byte_bpe", "vocab" to "vocab.json", "max_length" to 64)
+        assertTrue(refused(incomplete).contains("manifest.json: not a manifest: No value for merges; export the bundle again"))
         val size = withManifest { it.getJSONObject("preprocessing").getJSONObject("image").put("size", JSONArray(listOf(1, 2))) }
         assertTrue(refused(size).contains("preprocessing size must be [256,128]"))
     }

@@ -5,6 +5,8 @@ import android.graphics.BitmapFactory
 import android.os.Looper
 import org.json.JSONArray
 import org.json.JSONObject
+import org.junit.Assert.assertEquals
+import org.junit.Assert.assertTrue
 import org.robolectric.Shadows.shadowOf
 import java.io.File
 import java.nio.ByteBuffer
@@ -20,10 +22,37 @@ object Fixtures {
     val assets = File(work, "assets")
     val bundle: File by lazy { File(assets, JSONObject(File(assets, "demo.json").readText()).getString("preset")) }
 
+    /** The bundle's model with byte-level BPE in place of its own tokenizer. */
+    val byteBpeBundle = File(work, "fixtures/byte_bpe_bundle")
+
     /** Inputs, a JSON object a line, with what the Python runtime makes of them. */
     fun lines(name: String): List<JSONObject> = File(work, "fixtures/$name").readLines().map(::JSONObject)
 
+    /** A file of the project's tokenizer of a type. */
+    fun tokenizerFile(type: String, name: String): ByteArray = File(work, "fixtures/tokenizers/$type/$name").readBytes()
+
+    /** Compares a type of tokenizer with Python's on all texts there are; [open] opens one with so many ids. */
+    fun assertSameIds(type: String, open: (Int) -> Tokenizer) {
+        val expected = lines("tokenizers/$type/texts.jsonl")
+        val opened = mutableMapOf<Int, Tokenizer>()
+        val differing = expected.filter {
+            val tokenizer = opened.getOrPut(it.getInt("length")) { open(it.getInt("length")) }
+            tokenizer.encode(it.getString("text").repeat(it.getInt("times"))).toList() != it.getJSONArray("ids").ints()
+        }
+        val result = "${expected.size - differing.size} id for id"
+        reportParity(type, "token ids of texts, $type", expected.size, result, differing.isEmpty())
+        assertTrue("only ${expected.size} texts", expected.size > 5000)
+        assertEquals(emptyList<String>(), differing.map { it.getString("text") })
+    }
+
     fun bitmap(path: String): Bitmap = BitmapFactory.decodeFile(path) ?: error("cannot decode $path")
+
+    /** A copy of the bundle with another manifest, in a new folder. */
+    fun changed(folder: File, change: (JSONObject) -> Unit): File = folder.also {
+        bundle.copyRecursively(folder, overwrite = true)
+        val file = File(folder, "manifest.json")
+        file.writeText(JSONObject(file.readText()).also(change).toString())
+    }
 
     fun open(folder: File = bundle): ScreenEncoder = ScreenEncoder.open(FolderSource(folder), ::LiteRtEngine)
 

@@ -202,6 +202,7 @@ class ScreenEncoderTest {
         val json = report.toJson()
         val expected = JSONArray(java.io.File(Fixtures.work, "fixtures/parity.json").readText())
         var largest = 0.0
+        assertEquals(expected.length(), json.getJSONArray("rows").length())
         for (index in 0 until expected.length()) {
             val (wanted, found) = expected.getJSONObject(index) to json.getJSONArray("rows").getJSONObject(index)
             assertEquals(wanted.keys().asSequence().toSet(), found.keys().asSequence().toSet())

@@ -6,24 +6,15 @@ import org.junit.Assert.assertTrue
 import org.junit.Test
 import org.junit.runner.RunWith
 import org.robolectric.RobolectricTestRunner
-import java.io.File
 import java.nio.IntBuffer
 
 @RunWith(RobolectricTestRunner::class)
 class WordPieceTest {
-    private val vocabulary = File(Fixtures.bundle, "vocab.txt").readBytes()
+    private val vocabulary = Fixtures.tokenizerFile("wordpiece", "vocab.txt")
     private val tokenizer = WordPiece(vocabulary, LENGTH)
 
     @Test
-    fun everyTextHasTheIdsThatPythonGivesIt() {
-        val expected = Fixtures.lines("texts.jsonl")
-        val differing = expected.filter { tokenizer.encode(it.getString("text")).toList() != it.getJSONArray("ids").ints() }
-        Fixtures.reportParity(
-            "texts", "token ids of texts", expected.size, "${expected.size - differing.size} id for id", differing.isEmpty(),
-        )
-        assertTrue("only ${expected.size} texts", expected.size > 2000)
-        assertEquals(emptyList<String>(), differing.map { it.getString("text") })
-    }
+    fun everyTextHasTheIdsThatPythonGivesIt() = Fixtures.assertSameIds("wordpiece") { WordPiece(vocabulary, it) }
 
     @Test
     fun idsArePaddedAndMaskedAndNothingOfTheLastTextStays() {

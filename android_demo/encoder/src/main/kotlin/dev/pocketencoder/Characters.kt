@@ -1,24 +1,21 @@
 package dev.pocketencoder
 
 /**
- * What each character becomes before words are split at the spaces, as wordpiece_chars.tsv says; that table pins
- * the Unicode version, which the platform's own functions would not.
+ * What each character becomes before words are split at the spaces, as wordpiece_chars.tsv says.
+ *
+ * @throws BundleException the app lacks that table.
  */
-internal class Characters private constructor(
-    private val firsts: IntArray,
-    private val lasts: IntArray,
-    private val replacements: Array<IntArray?>, // null: the character itself between two spaces
-) {
+internal class Characters {
+    private val table = CharacterTable("wordpiece_chars.tsv", ::replacement) // null: the character itself between two spaces
     private val hangul = IntArray(HANGUL_PARTS)
     private val split = intArrayOf(SPACE, 0, SPACE)
     private val same = IntArray(1)
 
     /** The code points that replace one, in an array that the next call changes; how many is its [Replacement.count]. */
     fun replace(code: Int, into: Replacement) {
-        val place = firsts.binarySearch(code).let { if (it >= 0) it else -it - 2 }
-        if (place >= 0 && code <= lasts[place]) {
-            val fixed = replacements[place]
-            into.codes = fixed ?: split.also { it[1] = code }
+        val range = table.find(code)
+        if (range != CharacterTable.NONE) {
+            into.codes = table.value(range) ?: split.also { it[1] = code }
             into.count = into.codes.size
         } else if (code in HANGUL_FIRST..HANGUL_LAST) {
             decompose(code, into)
@@ -54,20 +51,6 @@ internal class Characters private constructor(
         private const val TAIL_BASE = 0x11A7
         private const val VOWELS = 21
         private const val TAILS = 28
-        private const val TABLE = "dev/pocketencoder/wordpiece_chars.tsv"
-
-        /** Reads the table that comes with this library. */
-        fun load(): Characters {
-            val stream = Characters::class.java.classLoader?.getResourceAsStream(TABLE)
-                ?: throw BundleException("$TABLE is not in the app: copy the library's resources folder too")
-            val lines = stream.bufferedReader(Charsets.US_ASCII).useLines { all -> all.filterNot { it.startsWith("#") }.toList() }
-            val fields = lines.map { it.split('\t') }
-            return Characters(
-                IntArray(fields.size) { fields[it][0].toInt(16) },
-                IntArray(fields.size) { fields[it][1].toInt(16) },
-                Array(fields.size) { replacement(fields[it]) },
-            )
-        }
 
         private fun replacement(fields: List<String>): IntArray? = when (fields[2]) {
             "drop" -> IntArray(0)

@@ -8,6 +8,14 @@ import java.nio.ByteBuffer
 import java.security.MessageDigest
 
 /**
+ * A callable part of the model, by the names of its public tensors.
+ *
+ * @property inputs what it takes.
+ * @property outputs what it gives, first what the next part takes, or the embedding.
+ */
+data class Part(val inputs: List<String>, val outputs: List<String>)
+
+/**
  * An exported bundle whose manifest was checked. A file is compared with its SHA-256 when it is read.
  *
  * @property source where its files are.
@@ -22,6 +30,12 @@ class EncoderBundle private constructor(
     /** The name of the preset that was exported. */
     val preset: String get() = manifest.optString("preset")
 
+    /** Whether the model finds the regions of a screen: `vision` then gives [REGION_MASKS] too. */
+    val hasMasks: Boolean get() = REGION_MASKS in tensors
+
+    /** The model's parts, by name, in the order in which an app runs them. */
+    val parts: Map<String, Part> get() = if (hasMasks) PARTS + VISION_WITH_MASKS else PARTS
+
     /** Name of the .tflite file of a precision that serves `vision`, `text` and `fuse`. */
     fun model(precision: String = "int8"): String {
         val files = manifest.getJSONObject("files")
@@ -29,8 +43,8 @@ class EncoderBundle private constructor(
             val entry = files.getJSONObject(name)
             val signatures = entry.optJSONArray("signatures")
             val served = (0 until (signatures?.length() ?: 0)).map { signatures?.optString(it) }
-            entry.optString("engine") == "tflite" && entry.optString("precision") == precision && served.containsAll(PARTS.keys)
-        } ?: throw BundleException("${source.name}: the manifest lists no tflite $precision file for ${PARTS.keys.joinToString()}")
+            entry.optString("engine") == "tflite" && entry.optString("precision") == precision && served.containsAll(parts.keys)
+        } ?: throw BundleException("${source.name}: the manifest lists no tflite $precision file for ${parts.keys.joinToString()}")
     }
 
     /** Reads a listed file as a whole. @throws BundleException it is not listed, missing or altered. */
@@ -68,15 +82,22 @@ class EncoderBundle private constructor(
         /** The manifests that this library reads. */
         const val SCHEMA_VERSION = 1
 
-        /** The model's parts: their inputs and their output, by the names of the public tensors. */
-        val PARTS: Map<String, Pair<List<String>, String>> = mapOf(
-            "vision" to (listOf("image") to "screen_tokens"),
-            "text" to (listOf("input_ids", "attention_mask") to "text_token"),
-            "fuse" to (listOf("screen_tokens", "text_token", "user") to "embedding"),
+        /** Further output of `vision`, where the model finds the regions: a soft mask each, 1 = inside. */
+        const val REGION_MASKS = "region_masks"
+
+        /** The regions, in the order of the masks, and of the screen tokens behind the global view. */
+        val REGIONS = listOf("title", "input", "keyboard", "status")
+
+        private val PARTS = mapOf(
+            "vision" to Part(listOf("image"), listOf("screen_tokens")),
+            "text" to Part(listOf("input_ids", "attention_mask"), listOf("text_token")),
+            "fuse" to Part(listOf("screen_tokens", "text_token", "user"), listOf("embedding")),
         )
+        private val VISION_WITH_MASKS = PARTS.getValue("vision").let { "vision" to it.copy(outputs = it.outputs + REGION_MASKS) }
         private const val MANIFEST = "manifest.json"
         private val RANKS = mapOf("image" to 4, "input_ids" to 2, "attention_mask" to 2, "user" to 2) +
             mapOf("screen_tokens" to 3, "text_token" to 3, "embedding" to 2)
+        private const val MASKS_RANK = 4
 
         /**
          * Reads a bundle's manifest.
@@ -95,7 +116,7 @@ class EncoderBundle private constructor(
                             "export the bundle again, or update the library",
                     )
                 }
-                val tensors = RANKS.mapValues { (name, rank) -> tensor(manifest, name, rank, where) }
+                val tensors = RANKS.mapValues { (name, rank) -> tensor(manifest, name, rank, where) } + masks(manifest, where)
                 checkPreprocessing(manifest, tensors, where)
                 manifest.getJSONObject("files")
                 return EncoderBundle(source, manifest, tensors)
@@ -116,23 +137,34 @@ class EncoderBundle private constructor(
             return TensorSpec(type, shape)
         }
 
+        /** The region masks' tensor, by its name, where the manifest has it. */
+        private fun masks(manifest: JSONObject, where: String): Map<String, TensorSpec> {
+            if (manifest.getJSONObject("tensors").isNull(REGION_MASKS)) return emptyMap()
+            val spec = tensor(manifest, REGION_MASKS, MASKS_RANK, where)
+            val (height, width) = spec.shape.takeLast(2)
+            val wanted = TensorSpec(ElementType.FLOAT32, listOf(1, REGIONS.size, height, width))
+            if (spec != wanted) throw BundleException("$where: tensor $REGION_MASKS must be $wanted, not $spec; export the bundle again")
+            return mapOf(REGION_MASKS to spec)
+        }
+
         /** How the app must prepare screens and texts has to be how this library does it. */
         private fun checkPreprocessing(manifest: JSONObject, tensors: Map<String, TensorSpec>, where: String) {
             val image = manifest.getJSONObject("preprocessing").getJSONObject("image")
             val tokenizer = manifest.getJSONObject("tokenizer")
+            val type = tokenizer.optString("type")
+            val files = Tokenizer.FILES[type]
+                ?: throw BundleException("$where: tokenizer type must be ${Tokenizer.FILES.keys.joinToString(" or ")}, not $type")
             val size = tensors.getValue("image").shape.subList(1, 3).joinToString(",", "[", "]")
             val found = mapOf(
                 "preprocessing method" to (image.opt("method") to "area_integer"),
                 "preprocessing channels" to (image.opt("channels") to "RGB"),
                 "preprocessing size" to (image.opt("size").toString() to size),
-                "tokenizer type" to (tokenizer.opt("type") to "wordpiece"),
-                "tokenizer lowercase" to (tokenizer.opt("lowercase") to true),
                 "tokenizer max_length" to (tokenizer.opt("max_length") to tensors.getValue("input_ids").shape[1]),
-            )
+            ) + if (type == "wordpiece") mapOf("tokenizer lowercase" to (tokenizer.opt("lowercase") to true)) else emptyMap()
             for ((what, pair) in found) {
                 if (pair.first != pair.second) throw BundleException("$where: $what must be ${pair.second}, not ${pair.first}")
             }
-            tokenizer.getString("vocab")
+            files.forEach(tokenizer::getString)
         }
 
         private fun <T> reading(source: BundleSource, name: String, read: () -> T): T = try {

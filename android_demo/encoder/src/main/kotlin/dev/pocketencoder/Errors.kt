@@ -21,5 +21,8 @@ class CandidatesException(message: String) : EncoderException(message)
 /** A text was to be encoded before any screen was. */
 class NoScreenException(message: String) : EncoderException(message)
 
+/** The bundle's model does not find regions. */
+class RegionsException(message: String) : EncoderException(message)
+
 /** The encoder was closed. */
 class ClosedException(message: String) : EncoderException(message)

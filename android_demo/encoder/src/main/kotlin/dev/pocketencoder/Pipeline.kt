@@ -17,22 +17,20 @@ fun interface TimingListener {
 /**
  * The model with everything around it, on buffers that are made once. Not for two threads at once.
  *
- * @param bundle has the vocabulary, and the tensors that the model must have.
+ * @param bundle has the tokenizer's files, and the tensors that the model must have.
  * @param engine runs the model.
- * @throws BundleException the vocabulary cannot be used.
+ * @throws BundleException the tokenizer's files cannot be used.
  * @throws EngineException the model's tensors are not the manifest's.
  */
-internal class Pipeline(bundle: EncoderBundle, private val engine: Engine) {
-    private val tensors = EncoderBundle.PARTS.flatMap { (part, names) -> publicTensors(bundle, part, names) }.toMap()
+internal class Pipeline(private val bundle: EncoderBundle, private val engine: Engine) {
+    private val tensors = bundle.parts.flatMap { (name, part) -> publicTensors(name, part) }.toMap()
     private val buffers = tensors.mapValues { (_, spec) -> direct(spec.bytes) }
     private val spareTokens = direct(tensors.getValue("screen_tokens").bytes)
-    private val inputs = EncoderBundle.PARTS.mapValues { (_, names) -> names.first.associateWith(buffers::getValue) }
-    private val outputs = EncoderBundle.PARTS.mapValues { (_, names) -> mapOf(names.second to buffers.getValue(names.second)) }
-    private val visionOutputs = mapOf("screen_tokens" to spareTokens)
+    private val inputs = bundle.parts.mapValues { (_, part) -> part.inputs.associateWith(buffers::getValue) }
+    private val outputs = bundle.parts.mapValues { (_, part) -> part.outputs.associateWith(buffers::getValue) }
+    private val visionOutputs = outputs.getValue("vision") + ("screen_tokens" to spareTokens)
     private val preprocess = tensors.getValue("image").shape.let { (_, height, width) -> Preprocess(height, width) }
-    private val tokenizer = bundle.manifest.getJSONObject("tokenizer").getString("vocab").let {
-        WordPiece(bundle.read(it), tensors.getValue("input_ids").shape[1], "${bundle.source.name}/$it")
-    }
+    private val tokenizer = Tokenizer.open(bundle)
     private val inputIds = buffers.getValue("input_ids").asIntBuffer()
     private val attentionMask = buffers.getValue("attention_mask").asIntBuffer()
     private val user = buffers.getValue("user").asFloatBuffer()
@@ -54,6 +52,28 @@ internal class Pipeline(bundle: EncoderBundle, private val engine: Engine) {
             kept.put(spareTokens.duplicate().apply { clear() })
         }
         hasScreen = true
+    }
+
+    /**
+     * [screen], and the masks of its regions by their names.
+     *
+     * @throws RegionsException the model has fixed regions; the screen was not looked at.
+     */
+    fun regions(screenshot: Bitmap, stop: Stop): Map<String, RegionMask> {
+        if (!bundle.hasMasks) throw fixedRegions()
+        screen(screenshot, stop)
+        val (height, width) = tensors.getValue(EncoderBundle.REGION_MASKS).shape.takeLast(2)
+        val masks = buffers.getValue(EncoderBundle.REGION_MASKS).asFloatBuffer() // [regions, height, width]
+        return EncoderBundle.REGIONS.withIndex().associate { (index, region) ->
+            region to RegionMask(height, width, FloatArray(height * width) { masks.get(index * height * width + it) })
+        }
+    }
+
+    private fun fixedRegions(): RegionsException {
+        val method = bundle.manifest.optJSONObject("config")?.optString("roi_method").orEmpty().ifEmpty { "fixed_grid" }
+        return RegionsException(
+            "${bundle.source.name}: its regions are fixed (roi_method $method); export a preset that finds them, such as balanced_sam",
+        )
     }
 
     /** The embedding of a text on the last screen, [256]. */
@@ -105,19 +125,18 @@ internal class Pipeline(bundle: EncoderBundle, private val engine: Engine) {
     }
 
     /** The tensors of a part of the model by its own account, once they are known to be the manifest's. */
-    private fun publicTensors(bundle: EncoderBundle, part: String, names: Pair<List<String>, String>): List<Pair<String, TensorSpec>> {
+    private fun publicTensors(name: String, part: Part): List<Pair<String, TensorSpec>> {
         val where = bundle.source.name
-        val own = engine.signatures[part]
-        if (own == null || own.inputs.keys != names.first.toSet() || own.outputs.keys != setOf(names.second)) {
-            throw EngineException(
-                "$where: the model's signature $part must be (${names.first.joinToString()}) -> (${names.second}); export the bundle again",
-            )
+        val own = engine.signatures[name]
+        if (own == null || own.inputs.keys != part.inputs.toSet() || own.outputs.keys != part.outputs.toSet()) {
+            val wanted = "(${part.inputs.joinToString()}) -> (${part.outputs.joinToString()})"
+            throw EngineException("$where: the model's signature $name must be $wanted; export the bundle again")
         }
         val found = (own.inputs + own.outputs).toList()
-        for ((name, spec) in found) {
-            val declared = bundle.tensors.getValue(name)
+        for ((tensor, spec) in found) {
+            val declared = bundle.tensors.getValue(tensor)
             if (spec != declared) {
-                throw EngineException("$where: the model's $part has $name $spec, the manifest says $declared; export the bundle again")
+                throw EngineException("$where: the model's $name has $tensor $spec, the manifest says $declared; export the bundle again")
             }
         }
         return found

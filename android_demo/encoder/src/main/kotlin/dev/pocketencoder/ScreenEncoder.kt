@@ -18,6 +18,15 @@ import java.util.concurrent.TimeUnit
 data class Ranked(val candidate: String, val score: Double)
 
 /**
+ * Where a region lies on a screen, softly: a number for each cell of a grid over the whole screen.
+ *
+ * @property height cells from top to bottom.
+ * @property width cells from left to right.
+ * @property values [height * width], row by row, from 0, outside, to 1, inside.
+ */
+class RegionMask(val height: Int, val width: Int, val values: FloatArray)
+
+/**
  * Turns screenshots, typed text and a user vector into embeddings: the screen once, then the text at every keystroke.
  *
  * Every function returns at once; a thread of the encoder's own does the work, in the order of the calls. Call from
@@ -52,6 +61,14 @@ class ScreenEncoder private constructor(
      * [ImageException] where it cannot be read.
      */
     fun onScreen(screenshot: Bitmap): Pending<Unit> = submit { stop -> pipeline.screen(screenshot, stop) }
+
+    /**
+     * Finds the parts of a screen, and keeps what it saw for the texts that follow, as [onScreen] does.
+     *
+     * @param screenshot as for [onScreen]. Fails with [RegionsException] where the bundle's model has fixed regions.
+     * @return the masks of title, input, keyboard and status: [EncoderBundle.REGIONS].
+     */
+    fun regions(screenshot: Bitmap): Pending<Map<String, RegionMask>> = submit { stop -> pipeline.regions(screenshot, stop) }
 
     /**
      * The embedding of a text on the last screen.
@@ -147,7 +164,7 @@ class ScreenEncoder private constructor(
         internal var deviceEngine: (ByteBuffer, Int) -> Engine = ::TfliteEngine
 
         /**
-         * Opens a bundle from the app's assets: manifest, vocabulary and model from `assets/PRESET`, the model
+         * Opens a bundle from the app's assets: manifest, tokenizer's files and model from `assets/PRESET`, the model
          * mapped, not copied. It takes some tenths of a second: not on the main thread ([openAsync]).
          *
          * @param preset the folder's name.

@@ -1,8 +1,5 @@
 package dev.pocketencoder
 
-import java.nio.ByteBuffer
-import java.nio.charset.CharacterCodingException
-
 /**
  * The pieces of a vocab.txt and their ids, found without making strings: a hash table over the file's own bytes.
  *
@@ -16,11 +13,7 @@ internal class Vocabulary(private val bytes: ByteArray, where: String) {
     private val table: IntArray
 
     init {
-        try {
-            Charsets.UTF_8.newDecoder().decode(ByteBuffer.wrap(bytes))
-        } catch (error: CharacterCodingException) {
-            throw BundleException("$where: the vocabulary is not UTF-8; copy it from the export", error)
-        }
+        Utf8.decode(bytes, "$where: the vocabulary is")
         val lines = bytes.count { it == NEWLINE } + if (bytes.isEmpty() || bytes.last() == NEWLINE) 0 else 1
         starts = IntArray(lines)
         ends = IntArray(lines)

@@ -1,10 +1,9 @@
 package dev.pocketencoder
 
-import java.nio.IntBuffer
-
 /**
- * WordPiece as BERT uncased does it: the twin of the Python runtime's `tokenizer.py`, id for id. Encoding allocates
- * nothing. Not for two threads at once.
+ * WordPiece as BERT uncased does it: the twin of the Python runtime's `tokenizer.py`, id for id.
+ *
+ * The special tokens, written out in a text, are taken as such; lone surrogates are dropped.
  *
  * @param vocabulary vocab.txt as it is.
  * @param maxLength number of ids; further pieces are cut off.
@@ -12,52 +11,26 @@ import java.nio.IntBuffer
  * @throws BundleException the vocabulary is not UTF-8, repeats a piece or lacks a special token, or there is no room
  * for [CLS] and [SEP].
  */
-class WordPiece(vocabulary: ByteArray, val maxLength: Int, where: String = "vocab.txt") {
+class WordPiece(vocabulary: ByteArray, maxLength: Int, where: String = "vocab.txt") : Tokenizer(maxLength, "[CLS] and [SEP]", where) {
     private val pieces = Vocabulary(vocabulary, where)
-    private val characters = Characters.load()
+    private val characters = Characters()
     private val specialIds = IntArray(SPECIAL_TOKENS.size) { pieces.id(SPECIAL_TOKENS[it]) }
     private val replacement = Characters.Replacement()
+    override val paddingId = specialIds[PAD]
+    override val startId = specialIds[CLS]
+    override val endId = specialIds[SEP]
 
-    private val word = ByteArray(MAX_WORD_CHARS * UTF8_BYTES) // the word in progress, UTF-8,
+    private val word = ByteArray(MAX_WORD_CHARS * Utf8.MOST_BYTES) // the word in progress, UTF-8,
     private val bounds = IntArray(MAX_WORD_CHARS + 1) // where each of its characters ends in it,
     private var wordChars = 0 // and how many it has, those that found no room included
     private val hashes = IntArray(MAX_WORD_CHARS + 1)
-    private var ids = IntArray(maxLength)
-    private var count = 0
 
     init {
-        if (maxLength < 2) throw BundleException("$where: max_length must be at least 2, for [CLS] and [SEP], not $maxLength")
         val missing = SPECIAL_TOKENS.filterIndexed { index, _ -> specialIds[index] == Vocabulary.NONE }
         if (missing.isNotEmpty()) throw BundleException("$where: the vocabulary lacks ${missing.joinToString()}; copy it from the export")
     }
 
-    /**
-     * Writes the ids of a text of any length: [CLS] pieces [SEP], padded.
-     *
-     * The special tokens, written out in a text, are taken as such; lone surrogates are dropped.
-     *
-     * @param inputIds takes [maxLength] ids from its start.
-     * @param attentionMask takes [maxLength] numbers from its start: 1 = a token, 0 = padding.
-     * @return the number of tokens.
-     */
-    fun encode(text: String, inputIds: IntBuffer, attentionMask: IntBuffer): Int {
-        tokenize(text)
-        for (index in 0 until maxLength) {
-            inputIds.put(index, if (index < count) ids[index] else specialIds[PAD])
-            attentionMask.put(index, if (index < count) 1 else 0)
-        }
-        return count
-    }
-
-    /** The ids of a text, without padding. */
-    fun encode(text: String): IntArray {
-        tokenize(text)
-        return ids.copyOf(count)
-    }
-
-    private fun tokenize(text: String) {
-        ids[0] = specialIds[CLS]
-        count = 1
+    override fun addPieces(text: String) {
         wordChars = 0
         var place = 0
         while (place < text.length && !full()) {
@@ -74,7 +47,6 @@ class WordPiece(vocabulary: ByteArray, val maxLength: Int, where: String = "voca
             }
         }
         endWord()
-        ids[count++] = specialIds[SEP]
     }
 
     private fun specialAt(text: String, place: Int): Int {
@@ -82,38 +54,11 @@ class WordPiece(vocabulary: ByteArray, val maxLength: Int, where: String = "voca
         return Vocabulary.NONE
     }
 
-    private fun full() = count >= maxLength - 1 // the last place is for [SEP]
-
-    private fun add(id: Int) {
-        if (!full()) ids[count++] = id
-    }
-
     private fun addCharacter(code: Int) {
         if (code == Characters.SPACE) return endWord()
-        if (wordChars < MAX_WORD_CHARS) bounds[wordChars + 1] = writeUtf8(code, bounds[wordChars])
+        if (wordChars < MAX_WORD_CHARS) bounds[wordChars + 1] = Utf8.write(code, word, bounds[wordChars])
         wordChars++
     }
-
-    private fun writeUtf8(code: Int, from: Int): Int {
-        var place = from
-        when {
-            code < 0x80 -> word[place++] = code.toByte()
-            code < 0x800 -> word[place++] = (0xC0 or (code shr 6)).toByte()
-            code < 0x10000 -> {
-                word[place++] = (0xE0 or (code shr 12)).toByte()
-                word[place++] = continuation(code shr 6)
-            }
-            else -> {
-                word[place++] = (0xF0 or (code shr 18)).toByte()
-                word[place++] = continuation(code shr 12)
-                word[place++] = continuation(code shr 6)
-            }
-        }
-        if (code >= 0x80) word[place++] = continuation(code)
-        return place
-    }
-
-    private fun continuation(bits: Int) = (0x80 or (bits and 0x3F)).toByte()
 
     /** Adds the ids of the word's pieces, each the longest that the vocabulary has at its place; else [UNK]. */
     private fun endWord() {
@@ -172,6 +117,5 @@ class WordPiece(vocabulary: ByteArray, val maxLength: Int, where: String = "voca
         private const val CLS = 2
         private const val SEP = 3
         private const val MAX_WORD_CHARS = 100 // a longer word is unknown as a whole
-        private const val UTF8_BYTES = 4
     }
 }

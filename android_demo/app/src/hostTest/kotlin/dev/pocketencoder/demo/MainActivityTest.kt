@@ -237,7 +237,7 @@ class MainActivityTest {
     @Test
     fun regionsAreReported() {
         val regions = ScreenshotView.Region.values().associate {
-            it.name.lowercase() to JSONArray(listOf(it.top, it.bottom, it.left, it.right))
+            it.key to JSONArray(listOf(it.top, it.bottom, it.left, it.right))
         }
         Fixtures.report("regions", JSONObject().put("regions", JSONObject(regions)))
         assertEquals(4, regions.size)

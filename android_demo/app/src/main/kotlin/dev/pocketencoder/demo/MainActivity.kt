@@ -76,7 +76,7 @@ class MainActivity : Activity() {
     private fun render(state: UiState) {
         renderProblem(state)
         renderSamples(state)
-        findViewById<ScreenshotView>(R.id.screenshot).show(state.screenshot, state.title)
+        findViewById<ScreenshotView>(R.id.screenshot).show(state.screenshot, state.title, state.masks)
         for (view in listOf<View>(findViewById(R.id.check), findViewById(R.id.open), typed)) {
             view.isEnabled = state.ready
             view.alpha = if (state.ready) 1f else DISABLED_ALPHA

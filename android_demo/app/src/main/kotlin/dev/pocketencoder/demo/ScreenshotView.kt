@@ -9,17 +9,37 @@ import android.text.TextPaint
 import android.util.AttributeSet
 import android.util.TypedValue
 import android.view.View
+import dev.pocketencoder.EncoderBundle
+import dev.pocketencoder.RegionMask
 import kotlin.math.min
 import kotlin.math.roundToInt
 
+/**
+ * The smallest box around the cells that lie inside of a region for the most part, as fractions of the screen; null where
+ * there are none.
+ */
+internal fun RegionMask.box(): RectF? {
+    val inside = values.indices.filter { values[it] >= MOSTLY }
+    if (inside.isEmpty()) return null
+    val (w, h) = width.toFloat() to height.toFloat()
+    val rows = inside.map { it / width }
+    val columns = inside.map { it % width }
+    return RectF(columns.min() / w, rows.min() / h, (columns.max() + 1) / w, (rows.max() + 1) / h)
+}
+
+private const val MOSTLY = 0.5f
+
 /** A screenshot with the four regions that the encoder looks at besides the whole. */
 class ScreenshotView(context: Context, attributes: AttributeSet?) : View(context, attributes) {
-    /** Top, bottom, left and right as fractions of the screen: the encoder's `REGION_BOXES`. */
+    /** Top, bottom, left and right as fractions of the screen where regions are fixed: the encoder's `REGION_BOXES`. */
     enum class Region(val top: Float, val bottom: Float, val left: Float, val right: Float, val label: Int, val color: Int) {
         TITLE(0f, 0.5f, 0f, 1f, R.string.region_title, 0xFF3355D8.toInt()),
         INPUT(0.5f, 1f, 0.25f, 0.75f, R.string.region_input, 0xFFC4501B.toInt()),
         KEYBOARD(0.5f, 1f, 0f, 1f, R.string.region_keyboard, 0xFF1B7A43.toInt()),
-        STATUS(0f, 0.25f, 0f, 1f, R.string.region_status, 0xFF8A2BB0.toInt()),
+        STATUS(0f, 0.25f, 0f, 1f, R.string.region_status, 0xFF8A2BB0.toInt());
+
+        /** How the encoder calls it. */
+        val key get() = EncoderBundle.REGIONS[ordinal]
     }
 
     private val picture = Paint(Paint.FILTER_BITMAP_FLAG)
@@ -29,13 +49,22 @@ class ScreenshotView(context: Context, attributes: AttributeSet?) : View(context
     private val frame = RectF()
     private val box = RectF()
     private var screenshot: Bitmap? = null
+    private var boxes: Map<Region, RectF> = emptyMap()
 
     init {
-        show(null, "")
+        show(null, "", null)
     }
 
-    /** Shows a screenshot; null = none yet. */
-    fun show(screenshot: Bitmap?, title: String) {
+    /**
+     * Shows a screenshot; null = none yet.
+     *
+     * @param masks of the regions by name, those that were found; null = they are fixed.
+     */
+    fun show(screenshot: Bitmap?, title: String, masks: Map<String, RegionMask>?) {
+        boxes = Region.values().mapNotNull { region ->
+            val box = if (masks == null) region.run { RectF(left, top, right, bottom) } else masks[region.key]?.box()
+            box?.let { region to it }
+        }.toMap()
         if (this.screenshot !== screenshot) requestLayout()
         this.screenshot = screenshot
         contentDescription =
@@ -58,7 +87,7 @@ class ScreenshotView(context: Context, attributes: AttributeSet?) : View(context
             return
         }
         canvas.drawBitmap(shown, null, frame, picture)
-        Region.values().forEachIndexed { index, region -> drawRegion(canvas, region, dp(LINE_DP) * (index + 1)) }
+        for ((region, place) in boxes) drawRegion(canvas, region, place, dp(LINE_DP) * (region.ordinal + 1))
     }
 
     private fun fitFrame(shown: Bitmap?) {
@@ -69,10 +98,10 @@ class ScreenshotView(context: Context, attributes: AttributeSet?) : View(context
     }
 
     /** Boxes overlap, so each lies a little further inside, with its name in a corner of its own. */
-    private fun drawRegion(canvas: Canvas, region: Region, inset: Float) {
+    private fun drawRegion(canvas: Canvas, region: Region, place: RectF, inset: Float) {
         box.set(
-            frame.left + region.left * frame.width(), frame.top + region.top * frame.height(),
-            frame.left + region.right * frame.width(), frame.top + region.bottom * frame.height(),
+            frame.left + place.left * frame.width(), frame.top + place.top * frame.height(),
+            frame.left + place.right * frame.width(), frame.top + place.bottom * frame.height(),
         )
         box.inset(inset, inset)
         line.color = region.color

@@ -8,6 +8,7 @@ import dev.pocketencoder.AssetSource
 import dev.pocketencoder.EncoderException
 import dev.pocketencoder.EngineFactory
 import dev.pocketencoder.Pending
+import dev.pocketencoder.RegionMask
 import dev.pocketencoder.ScreenEncoder
 import dev.pocketencoder.check.Memory
 import dev.pocketencoder.check.PhoneCheck
@@ -128,10 +129,19 @@ class Session(context: Context, private val engines: EngineFactory) : Closeable 
 
     private fun show(bitmap: Bitmap, title: String, ownImage: Boolean) {
         val encoder = encoder ?: return
-        state = state.copy(screenshot = bitmap, title = title, problem = null)
+        val finds = encoder.bundle.hasMasks
+        state = state.copy(screenshot = bitmap, masks = if (finds) emptyMap() else null, title = title, problem = null)
         if (ownImage) state = state.copy(selected = null, text = "") // what was typed belongs to another screen
-        encoder.onScreen(bitmap).onDone { result -> result.onFailure(::failed) }
+        if (finds) {
+            encoder.regions(bitmap).onDone { result -> result.onSuccess { found(bitmap, it) }.onFailure(::failed) }
+        } else {
+            encoder.onScreen(bitmap).onDone { result -> result.onFailure(::failed) }
+        }
         encodeText()
+    }
+
+    private fun found(bitmap: Bitmap, masks: Map<String, RegionMask>) {
+        if (state.screenshot === bitmap) state = state.copy(masks = masks) // else another one was shown meanwhile
     }
 
     /** Drops what an earlier keystroke still waits for: only the latest counts. */

@@ -2,6 +2,7 @@ package dev.pocketencoder.demo
 
 import android.graphics.Bitmap
 import dev.pocketencoder.Ranked
+import dev.pocketencoder.RegionMask
 import dev.pocketencoder.check.LatencyRow
 import dev.pocketencoder.check.PhoneReport
 
@@ -29,6 +30,7 @@ data class Problem(val message: String, val canRetry: Boolean)
  * @property ready whether the encoder is open.
  * @property thumbnails samples by id.
  * @property selected id of the sample on show; null = the user's own screenshot.
+ * @property masks regions that the model found on the screenshot, by name, none yet at first; null = its regions are fixed.
  * @property text what is typed.
  * @property ranked candidates, best first.
  * @property embedding of screen, text and user, [256].
@@ -41,6 +43,7 @@ data class UiState(
     val selected: String? = null,
     val title: String = "",
     val screenshot: Bitmap? = null,
+    val masks: Map<String, RegionMask>? = null,
     val text: String = "",
     val ranked: List<Ranked> = emptyList(),
     val embedding: FloatArray? = null,

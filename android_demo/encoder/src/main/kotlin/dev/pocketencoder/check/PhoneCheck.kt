@@ -38,9 +38,10 @@ class PhoneCheck(
             ?: throw BundleException("${bundle.source.name}: the manifest has no limits.parity for int8; export the bundle again")
         val golden = Golden.read(bundle)
         val known = parityLimits.keys().asSequence().associateWith { parityLimits.getDouble(it) }
-        val parity = SIGNATURES.mapIndexed { index, signature ->
+        val signatures = bundle.parts.keys + (if (bundle.hasMasks) listOf(MASKS) else emptyList()) + WHOLE
+        val parity = signatures.mapIndexed { index, signature ->
             val outputs = List(golden.samples) { sample ->
-                progress(PARITY_SHARE * (index + sample.toDouble() / golden.samples) / SIGNATURES.size)
+                progress(PARITY_SHARE * (index + sample.toDouble() / golden.samples) / signatures.size)
                 encoder.withEngine { engine, _ -> output(engine, signature, golden, sample) }.await()
             }
             row(signature, outputs, golden.rows(outputOf(signature)), known)
@@ -51,14 +52,24 @@ class PhoneCheck(
         )
     }
 
-    private fun outputOf(signature: String) = EncoderBundle.PARTS[signature]?.second ?: "embedding"
+    /** The tensor that is compared. */
+    private fun outputOf(signature: String) = when (signature) {
+        MASKS -> EncoderBundle.REGION_MASKS
+        WHOLE -> "embedding"
+        else -> bundle.parts.getValue(signature).outputs.first()
+    }
 
     /** One golden sample's output: of a part from PyTorch's own inputs, of "encode" from the image, ids and user on. */
     private fun output(engine: Engine, signature: String, golden: Golden, sample: Int): FloatArray {
         val buffers = bundle.tensors.mapValues { (name, spec) -> direct(spec.bytes).also { golden.copy(name, sample, it) } }
-        for (part in if (signature in EncoderBundle.PARTS) listOf(signature) else EncoderBundle.PARTS.keys) {
-            val (inputs, output) = EncoderBundle.PARTS.getValue(part)
-            engine.run(part, inputs.associateWith(buffers::getValue), mapOf(output to buffers.getValue(output)))
+        val run = when (signature) {
+            MASKS -> listOf("vision")
+            WHOLE -> bundle.parts.keys
+            else -> listOf(signature)
+        }
+        for (name in run) {
+            val part = bundle.parts.getValue(name)
+            engine.run(name, part.inputs.associateWith(buffers::getValue), part.outputs.associateWith(buffers::getValue))
         }
         val values = buffers.getValue(outputOf(signature)).apply { rewind() }.asFloatBuffer()
         return FloatArray(values.capacity()) { values.get(it) }
@@ -103,8 +114,8 @@ class PhoneCheck(
 
     private companion object {
         const val WHOLE = "encode"
+        const val MASKS = "regions" // how the Python runtime calls the row that compares the masks of `vision`
         const val MAX_ABS = "max_abs"
-        val SIGNATURES = EncoderBundle.PARTS.keys.toList() + WHOLE
         const val PARITY_SHARE = 0.6
         const val WARM_UP = 3
         const val RUNS = 50
