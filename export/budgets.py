@@ -24,6 +24,8 @@ QUALITY = {
 caption, the text tower's pairwise similarities against its teacher's, and the mean cosine of two screens."""
 QUALITY_KEPT = 0.98
 """Share of every float figure that INT8 keeps at least."""
+MASK_IOU = 0.85
+"""Mean IoU of the shipped file's region masks with the drawn boxes on the test split, where it has masks."""
 QUALITY_CENTRED = PARITY["int8"]["centred_cosine_min"]
 """Centred cosine of INT8 with PyTorch on the worst parity screen."""
 
@@ -82,6 +84,7 @@ def limits() -> dict[str, Any]:
         "quality": {key: limit for key, (_, limit) in QUALITY.items()},
         "quality_kept": QUALITY_KEPT,
         "quality_centred_cosine": QUALITY_CENTRED,
+        "mask_iou": MASK_IOU,
     }
 
 
@@ -111,9 +114,16 @@ def weights_budget(weights: Mapping[str, str]) -> Budget:
     return Budget("trained or published weights", 1, ">=", int(weights["source"] != "random"), "", how)
 
 
-def memory_budget(private_bytes: int | None) -> Budget:
-    """Judges the private memory that loading the shipped file and running it adds to a process."""
+def memory_budget(private_bytes: int | None, first_start_bytes: int | None = None) -> Budget:
+    """Judges the private memory that loading the shipped file and running it adds to a process.
+
+    Args:
+        private_bytes: as the runtime does it by default, its packed weights in a file.
+        first_start_bytes: the same of the start that makes that file, to be told beside it.
+    """
     how = "not measured yet: make check" if private_bytes is None else "fresh process on this host"
+    if first_start_bytes is not None:
+        how += f"; first start {first_start_bytes / 1e6:.1f} MB"
     return Budget(f"{SHIPPED} private memory", MEMORY_BYTES, "<", private_bytes, "bytes", how)
 
 
@@ -179,6 +189,9 @@ def quality_budgets(report: Mapping[str, Any] | None, skipped: str = "") -> list
         if row["engine"] == "tflite":
             for key, (relation, limit) in QUALITY.items():
                 budgets.append(Budget(f"{name} {key}", limit, relation, quality_value(row, key), "", how))
+            masks = row.get("regions", {}).get("test")
+            if masks and masks["mean"] is not None:
+                budgets.append(Budget(f"{name} mask IoU", MASK_IOU, ">=", masks["mean"], "", how))
         share, centred = min(row["kept"].values()), row["centred_cosine"]["min"]
         budgets.append(Budget(f"{name} kept of fp32", QUALITY_KEPT, ">=", share, "", "the worst figure"))
         budgets.append(

@@ -17,7 +17,14 @@ from runtime import bench, parity
 from runtime.bundle import ENGINES, PRECISIONS, Bundle
 from runtime.errors import InputError
 from runtime.preprocess import load_image
-from runtime.report import latency_table, memory_table, parity_table, plain_json, ranking_table
+from runtime.report import (
+    MEMORY_PARTS,
+    latency_table,
+    memory_table,
+    parity_table,
+    plain_json,
+    ranking_table,
+)
 from runtime.session import ScreenEncoder, check_user
 from runtime.terminal import Parser, Progress, error_line, quiet_engine
 
@@ -48,8 +55,9 @@ def build_parser() -> argparse.ArgumentParser:
     checked.add_argument("--threads", type=int, default=2, help="default: 2")
     checked.set_defaults(run=run_parity, parser=checked)
     timed = commands.add_parser(
-        "bench", allow_abbrev=False, help="measure latency and memory in fresh processes"
-    )
+        "bench", allow_abbrev=False, help="measure latency and memory in fresh processes",
+        description="Measures latency and memory in fresh processes. Memory by part: " + MEMORY_PARTS,
+    )  # fmt: skip
     _measuring(timed)
     timed.add_argument("--runs", type=int, default=bench.RUNS, help=f"of each stage (default: {bench.RUNS})")
     timed.add_argument("--chart", metavar="FILE.png", help="also draw a bar chart")

@@ -1,14 +1,24 @@
 """Latency and memory of a bundle's models, each measured in a fresh process.
 
 Memory is what loading the models and running vision, text and fuse adds to a process that has already
-imported the engine: private is its dirty private memory (the file itself is mapped and can be dropped by the
-system at any time), peak the highest resident memory on the way, mapped file included.
+imported the engine, as an app has it by default. By part:
+
+- files: size of the model files. They are mapped: the system reads what is used, and can drop it again.
+- packed weights: size of the engine's second copy of the weights, in the order that its kernels read, where
+  it is a file (`runtime.weight_cache`) and mapped as well. Otherwise it is part of the private memory.
+- mapped: pages of all these files, and of the engine's library, that were resident in the end.
+- private: memory of the process alone (RssAnon), which nothing but its end gives back. This is what the
+  budget limits. It has two parts: what opening takes, the graph and its operators, and what running adds,
+  arenas for activations, the engine's workspace and its tables of addresses.
+- first start: private memory of the one start that makes the file of packed weights.
+- peak: the most resident memory on the way, mapped files included.
 """
 
 import json
 import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +34,7 @@ RUNS = 200
 THREADS = (1, 2)
 SCREEN_SIZE = (2340, 1080)  # height, width in pixels
 TYPED = "see you at the station at half past seven, bring the tickets please"
-HOW = "RssAnon in /proc/self/status, median of {} fresh processes"
+HOW = "RssAnon in /proc/self/status, median of {} fresh processes after a first start"
 NOT_MEASURED = "not measured: this system has no RssAnon in /proc/self/status"
 
 OnProgress = Callable[[int, int, str], None]
@@ -38,19 +48,27 @@ class MemoryResult:
         engine: "tflite" or "onnx".
         precision: "int8" or "fp32".
         file_bytes: Size of the files that were loaded.
-        private_bytes: Private memory that loading and running adds; None where it cannot be measured.
-        peak_bytes: Peak resident memory over the same base; None where it cannot be measured.
+        packed_bytes: Size of the packed weights as a mapped file; 0 where they are in private memory.
+        mapped_bytes: Resident pages of files that loading and running adds; None where it cannot be measured.
+        opened_bytes: Private memory that loading adds; None as above.
+        private_bytes: Private memory that loading and running adds; None as above.
+        first_start_bytes: The same of the start that makes the file of packed weights; None as above.
+        peak_bytes: Peak resident memory over the same base; None as above.
         import_ms: Importing the engine.
         load_ms: Opening the models.
         first_encode_ms: The first vision, text and fuse.
-        processes: Number of fresh processes; every figure is their median.
+        processes: Number of fresh processes; every figure but that of the first start is their median.
         how: How the memory was measured, or why not.
     """
 
     engine: str
     precision: str
     file_bytes: int
+    packed_bytes: int
+    mapped_bytes: int | None
+    opened_bytes: int | None
     private_bytes: int | None
+    first_start_bytes: int | None
     peak_bytes: int | None
     import_ms: float
     load_ms: float
@@ -76,21 +94,30 @@ class LatencyRow:
 def measure_memory(
     bundle: Bundle, engine: str = "tflite", precision: str = "int8", *, processes: int = 3
 ) -> MemoryResult:
-    """Measures cold load and memory, one thread.
+    """Measures cold load and memory, one thread: one start that makes the packed weights, then `processes`.
 
     Raises:
         BundleError: No such files in the bundle, or an altered one.
         EngineError: The engine is not installed or cannot run the files.
     """
     files = {bundle.file(name) for name in _part_files(bundle, engine, precision).values()}
-    runs = [_worker(bundle, "cold", engine, precision, threads=1) for _ in range(processes)]
-    middle = {
-        key: None if runs[0][key] is None else median(run[key] for run in runs)
-        for key in ("private_bytes", "peak_bytes", "import_ms", "load_ms", "first_encode_ms")
-    }
-    how = NOT_MEASURED if middle["private_bytes"] is None else HOW.format(processes)
-    file_bytes = sum(path.stat().st_size for path in files)
-    return MemoryResult(engine, precision, file_bytes, **middle, processes=processes, how=how)
+    with tempfile.TemporaryDirectory(prefix="pocket-weights-") as cache:
+        first, *runs = (
+            _worker(bundle, "cold", engine, precision, threads=1, weight_cache=cache)
+            for _ in range(processes + 1)
+        )
+        packed_bytes = sum(path.stat().st_size for path in Path(cache).iterdir())
+    middle = {key: None if first[key] is None else median(run[key] for run in runs) for key in first}
+    return MemoryResult(
+        engine,
+        precision,
+        file_bytes=sum(path.stat().st_size for path in files),
+        packed_bytes=packed_bytes,
+        first_start_bytes=first["private_bytes"],
+        **middle,
+        processes=processes,
+        how=NOT_MEASURED if first["private_bytes"] is None else HOW.format(processes),
+    )
 
 
 def measure_latency(
@@ -171,7 +198,7 @@ def _part_files(bundle: Bundle, engine: str, precision: str) -> dict[str, str]:
     return {part: chosen[part] for part in PARTS}
 
 
-def _worker(bundle: Bundle, measure: str, engine: str, precision: str, **options: int) -> dict:
+def _worker(bundle: Bundle, measure: str, engine: str, precision: str, **options: int | str) -> dict:
     """Runs runtime.bench_worker in a fresh process and reads its JSON."""
     parts = _part_files(bundle, engine, precision)
     request = {

@@ -32,15 +32,16 @@ def example_inputs(tensors: dict[str, TensorSpec]) -> dict[str, np.ndarray]:
 
 
 def memory_bytes() -> dict[str, int] | None:
-    """This process's private, resident and peak resident memory; None where it cannot be told.
+    """This process's private, mapped, resident and peak resident memory; None where it cannot be told.
 
     Private is what is anonymous. (Private_Dirty would count the pages of a mapped model file too, as long as
-    the system has not yet written a fresh export back to the disk.)
+    the system has not yet written a fresh export back to the disk.) Mapped are the resident pages of files,
+    the engine's own library among them.
     """
     try:
         status = Path("/proc/self/status").read_text()
         fields = dict(line.split(":", 1) for line in status.splitlines())
-        names = {"private": "RssAnon", "resident": "VmRSS", "peak": "VmHWM"}
+        names = {"private": "RssAnon", "mapped": "RssFile", "resident": "VmRSS", "peak": "VmHWM"}
         return {key: int(fields[field].split()[0]) * 1024 for key, field in names.items()}
     except (OSError, KeyError):
         return None
@@ -59,6 +60,7 @@ def measure_cold(request: dict) -> dict:
     begin = time.perf_counter()
     engine = _open(request)
     load_ms = _ms(begin)
+    opened = memory_bytes()
     begin = time.perf_counter()
     _run(engine, PARTS, arrays)
     first_encode_ms = _ms(begin)
@@ -66,10 +68,12 @@ def measure_cold(request: dict) -> dict:
     gc.collect()
     after = memory_bytes()
     result = {"import_ms": import_ms, "load_ms": load_ms, "first_encode_ms": first_encode_ms}
-    if before is None or after is None:
-        return result | {"private_bytes": None, "peak_bytes": None}
+    if before is None or opened is None or after is None:
+        return result | dict.fromkeys(("opened_bytes", "private_bytes", "mapped_bytes", "peak_bytes"))
     return result | {
+        "opened_bytes": opened["private"] - before["private"],
         "private_bytes": after["private"] - before["private"],
+        "mapped_bytes": after["mapped"] - before["mapped"],
         "peak_bytes": after["peak"] - before["resident"],
     }
 
@@ -108,7 +112,8 @@ def _tensors(request: dict) -> dict[str, TensorSpec]:
 
 def _open(request: dict) -> Engine:
     paths = {signature: Path(path) for signature, path in request["paths"].items()}
-    engine = Engine(paths, request["threads"], _tensors(request))
+    cache = Path(request["weight_cache"]) if request.get("weight_cache") else None
+    engine = Engine(paths, request["threads"], _tensors(request), cache)
     engine.open(*PARTS)
     return engine
 

@@ -1,12 +1,7 @@
-"""Opens .tflite files with LiteRT and .onnx files with ONNX Runtime behind one `run(signature, arrays)`.
-
-Names, shapes and dtypes are checked here before every run: LiteRT would silently resize the model to a
-wrongly shaped array and then crash.
-"""
+"""Opens .tflite files with LiteRT and .onnx files with ONNX Runtime behind one `run(signature, arrays)`."""
 
 import importlib
 import os
-from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from pathlib import Path
 from types import ModuleType
@@ -24,77 +19,22 @@ from runtime.bundle import (
     select_files,
     signatures,
 )
-from runtime.errors import InputError
+from runtime.litert import LiteRtModel
+from runtime.litert_c import open_library
+from runtime.model import ANY, Arrays, EngineError, Model, describe, fits
 
-Arrays = Mapping[str, np.ndarray]
-_ANY = -1  # a dimension that the file leaves open
 _PACKAGES = {
-    "tflite": ("ai_edge_litert.interpreter", "LiteRT", "pip install ai-edge-litert"),
+    "tflite": ("ai_edge_litert", "LiteRT", "pip install ai-edge-litert"),
     "onnx": ("onnxruntime", "ONNX Runtime", "pip install onnxruntime"),
 }
 _ONNX_DTYPES = {"float": "float32", "double": "float64"}
 
 
-class EngineError(InputError):
-    """The engine is missing, or the file or the arrays do not fit it."""
+class InterpreterModel(Model):
+    """A .tflite file in LiteRT's Python interpreter, for versions whose C interface is not known here."""
 
-
-class Model(ABC):
-    """One opened model file.
-
-    Attributes:
-        path: The file.
-        signatures: What it can run, by name.
-        tensors: By signature, the dtype and shape of each of its inputs and outputs; -1 = any size.
-    """
-
-    path: Path
-    signatures: dict[str, Signature]
-    tensors: dict[str, dict[str, TensorSpec]]
-
-    def run(self, signature: str, arrays: Arrays) -> dict[str, np.ndarray]:
-        """Runs a signature.
-
-        Args:
-            signature: One of `signatures`.
-            arrays: Its inputs by name, each of the exact dtype and shape in `tensors`.
-
-        Returns:
-            Its outputs by name, arrays of the caller's own.
-
-        Raises:
-            EngineError: Unknown signature, or inputs of other names, dtypes or shapes.
-        """
-        if signature not in self.signatures:
-            raise EngineError(
-                f"{self.path.name}: no signature {signature!r}; it has {', '.join(self.signatures)}"
-            )
-        self._check(signature, arrays)
-        return self._call(signature, {name: np.ascontiguousarray(array) for name, array in arrays.items()})
-
-    def _check(self, signature: str, arrays: Arrays) -> None:
-        names = self.signatures[signature].inputs
-        if arrays.keys() != set(names):
-            given = ", ".join(arrays) or "nothing"
-            raise EngineError(f"{self.path.name}: {signature} takes {', '.join(names)}, not {given}")
-        for name in names:
-            spec, array = self.tensors[signature][name], arrays[name]
-            if not isinstance(array, np.ndarray) or not fits(spec, array.dtype.name, array.shape):
-                found = describe(array) if isinstance(array, np.ndarray) else type(array).__name__
-                raise EngineError(
-                    f"{self.path.name}: {signature}: {name} must be {describe(spec)}, not {found}"
-                )
-
-    @abstractmethod
-    def _call(self, signature: str, arrays: Arrays) -> dict[str, np.ndarray]: ...
-
-
-class TfliteModel(Model):
-    """A .tflite file: each of its signatures."""
-
-    def __init__(self, path: Path, threads: int) -> None:
+    def __init__(self, path: Path, threads: int, litert: ModuleType) -> None:
         self.path = path
-        litert = import_engine("tflite")
         try:
             interpreter = litert.Interpreter(model_path=str(path), num_threads=threads)
             self._runners = {
@@ -145,11 +85,14 @@ class OnnxModel(Model):
         return dict(zip(names, self._session.run(list(names), dict(arrays)), strict=True))
 
 
-_KINDS: dict[str, type[Model]] = {".tflite": TfliteModel, ".onnx": OnnxModel}
-
-
-def open_model(path: str | os.PathLike, threads: int = 1) -> Model:
+def open_model(path: str | os.PathLike, threads: int = 1, weight_cache: Path | None = None) -> Model:
     """Opens one .tflite or .onnx file.
+
+    Args:
+        path: The file.
+        threads: Threads that a run may use.
+        weight_cache: Folder that keeps the packed weights of .tflite files (`runtime.weight_cache`);
+            None = they stay in private memory.
 
     Raises:
         EngineError: Another suffix, no such file, a damaged one, a missing engine, or a bad thread count.
@@ -157,11 +100,17 @@ def open_model(path: str | os.PathLike, threads: int = 1) -> Model:
     path = Path(path)
     if not isinstance(threads, int) or threads < 1:
         raise EngineError(f"threads must be a positive integer, not {threads!r}")
-    if path.suffix not in _KINDS:
-        raise EngineError(f"{path}: not a model: the name must end in {' or '.join(_KINDS)}")
+    if path.suffix not in (".tflite", ".onnx"):
+        raise EngineError(f"{path}: not a model: the name must end in .tflite or .onnx")
     if not path.is_file():
         raise EngineError(f"{path}: no such model file")
-    return _KINDS[path.suffix](path, threads)
+    if path.suffix == ".onnx":
+        return OnnxModel(path, threads)
+    litert = import_engine("tflite")
+    library = open_library(litert)
+    if library is None:
+        return InterpreterModel(path, threads, litert)
+    return LiteRtModel(path, threads, library, weight_cache)
 
 
 class Engine:
@@ -173,12 +122,18 @@ class Engine:
         paths: Signature -> model file; several signatures may share one file.
         threads: Threads that a run may use.
         tensors: The public tensors that every model is checked against when it is opened; None = no check.
+        weight_cache: As for `open_model`.
     """
 
     def __init__(
-        self, paths: Mapping[str, Path], threads: int = 1, tensors: Mapping[str, TensorSpec] | None = None
+        self,
+        paths: Mapping[str, Path],
+        threads: int = 1,
+        tensors: Mapping[str, TensorSpec] | None = None,
+        weight_cache: Path | None = None,
     ) -> None:
         self._paths, self._threads, self._tensors = dict(paths), threads, tensors
+        self._weight_cache = weight_cache
         self._models: dict[Path, Model] = {}
 
     def open(self, *signatures: str) -> None:
@@ -211,14 +166,20 @@ class Engine:
             raise EngineError(f"no model for signature {signature!r}; there are {', '.join(self._paths)}")
         path = self._paths[signature]
         if path not in self._models:
-            model = open_model(path, self._threads)
+            model = open_model(path, self._threads, self._weight_cache)
             for other in (name for name, file in self._paths.items() if file == path and self._tensors):
                 _check_public(model, other, self._tensors)
             self._models[path] = model
         return self._models[path]
 
 
-def open_engine(bundle: Bundle, engine: str = "tflite", precision: str = "int8", threads: int = 1) -> Engine:
+def open_engine(
+    bundle: Bundle,
+    engine: str = "tflite",
+    precision: str = "int8",
+    threads: int = 1,
+    weight_cache: Path | None = None,
+) -> Engine:
     """Opens a bundle's models for vision, text and fuse, after checking the files.
 
     Args:
@@ -226,42 +187,33 @@ def open_engine(bundle: Bundle, engine: str = "tflite", precision: str = "int8",
         engine: "tflite" or "onnx".
         precision: "int8" or "fp32".
         threads: Threads that a run may use.
+        weight_cache: As for `open_model`.
 
     Raises:
         BundleError: Unknown engine or precision, no such files in the bundle, or an altered one.
         EngineError: The engine is not installed, or a file's tensors are not the manifest's.
     """
     chosen = select_files(bundle.files, engine, precision)
-    opened = Engine({key: bundle.file(name) for key, name in chosen.items()}, threads, bundle.tensors)
+    paths = {key: bundle.file(name) for key, name in chosen.items()}
+    opened = Engine(paths, threads, bundle.tensors, weight_cache)
     opened.open(*PARTS)
     return opened
 
 
 def import_engine(engine: str) -> ModuleType:
-    """The engine's Python module.
+    """The engine's Python module, with all that opening a model needs already loaded.
 
     Raises:
         EngineError: It is not installed; names the command that installs it.
     """
-    module, title, command = _PACKAGES[engine]
+    name, title, command = _PACKAGES[engine]
     try:
-        return importlib.import_module(module)
+        module = importlib.import_module(name)
+        if engine == "tflite" and open_library(module) is None:
+            module = importlib.import_module(f"{name}.interpreter")
+        return module
     except ImportError:
         raise EngineError(f"engine {engine!r} needs {title}, which is not installed: {command}") from None
-
-
-def fits(spec: TensorSpec, dtype: str, shape: tuple[int, ...]) -> bool:
-    """Whether a dtype and shape are what a spec asks for."""
-    same = len(shape) == len(spec.shape) and all(
-        a in (b, _ANY) for a, b in zip(spec.shape, shape, strict=True)
-    )
-    return same and dtype == spec.dtype
-
-
-def describe(tensor: Any) -> str:
-    """A spec or an array as "float32 [1, 256]"."""
-    sizes = ", ".join("any" if size == _ANY else str(size) for size in tensor.shape)
-    return f"{tensor.dtype} [{sizes}]"
 
 
 def _check_public(model: Model, signature: str, tensors: Mapping[str, TensorSpec]) -> None:
@@ -287,7 +239,7 @@ def _same_names(one: Signature, other: Signature) -> bool:
 
 def _onnx_spec(node: Any) -> TensorSpec:
     dtype = node.type.removeprefix("tensor(").removesuffix(")")
-    shape = tuple(size if isinstance(size, int) else _ANY for size in node.shape)
+    shape = tuple(size if isinstance(size, int) else ANY for size in node.shape)
     return TensorSpec(_ONNX_DTYPES.get(dtype, dtype), shape)
 
 

@@ -10,6 +10,11 @@ from runtime.parity import Check, ParityRow
 from runtime.session import Ranked
 from runtime.terminal import bar, table
 
+MEMORY_PARTS = (
+    "files and packed weights are mapped; mapped MB of them, and of the engine's library, were resident in "
+    "the end.\nPrivate, opening + arenas, is of the process alone; first start is the same of the one that "
+    "packs the weights; peak\ncounts mapped pages too."
+)
 _SIGNS = {"max_abs": "<="}
 _NAMES = {
     "max_abs": "max abs",
@@ -63,16 +68,31 @@ def latency_table(rows: Sequence[LatencyRow]) -> str:
 
 
 def memory_table(results: Sequence[MemoryResult]) -> str:
-    """Cold load and memory against the files' size, and how the memory was measured."""
-    header = ("engine", "precision", "import ms", "load ms", "first encode ms",
-              "files MB", "private MB", "peak MB")  # fmt: skip
+    """Cold load, and memory by part in MB, with what the parts are and how they were measured."""
+    header = ("engine", "precision", "import ms", "load ms", "first encode ms")
     cells = [
-        (r.engine, r.precision, f"{r.import_ms:.1f}", f"{r.load_ms:.1f}", f"{r.first_encode_ms:.1f}",
-         _mb(r.file_bytes), _mb(r.private_bytes), _mb(r.peak_bytes))
+        (r.engine, r.precision, f"{r.import_ms:.1f}", f"{r.load_ms:.1f}", f"{r.first_encode_ms:.1f}")
+        for r in results
+    ]
+    parts = ("engine", "precision", "files MB", "packed weights MB", "mapped MB", "opening MB", "arenas MB",
+             "private MB", "first start MB", "peak MB")  # fmt: skip
+    sizes = [
+        (r.engine, r.precision, _mb(r.file_bytes), _mb(r.packed_bytes) if r.packed_bytes else "private",
+         _mb(r.mapped_bytes), _mb(r.opened_bytes), _mb(_arenas(r)), _mb(r.private_bytes),
+         _mb(r.first_start_bytes), _mb(r.peak_bytes))
         for r in results
     ]  # fmt: skip
     notes = dict.fromkeys(result.how for result in results)
-    return "\n".join([table(header, cells, left=2), *(f"memory: {note}" for note in notes)])
+    return "\n".join([
+        table(header, cells, left=2), "", table(parts, sizes, left=2), MEMORY_PARTS,
+        *(f"memory: {note}" for note in notes),
+    ])  # fmt: skip
+
+
+def _arenas(result: MemoryResult) -> int | None:
+    """What running adds to opening."""
+    known = result.private_bytes is not None and result.opened_bytes is not None
+    return result.private_bytes - result.opened_bytes if known else None
 
 
 def _mb(size_bytes: int | None) -> str:

@@ -3,6 +3,7 @@
 import os
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -11,6 +12,7 @@ from runtime.bundle import REGION_MASKS, REGIONS, Bundle
 from runtime.engines import Engine, open_engine
 from runtime.errors import InputError
 from runtime.preprocess import load_image
+from runtime.weight_cache import default_folder
 
 
 class UserVectorError(InputError):
@@ -61,7 +63,13 @@ class ScreenEncoder:
 
     @classmethod
     def load(
-        cls, path: str | os.PathLike, engine: str = "tflite", precision: str = "int8", threads: int = 1
+        cls,
+        path: str | os.PathLike,
+        engine: str = "tflite",
+        precision: str = "int8",
+        threads: int = 1,
+        *,
+        weight_cache: str | os.PathLike | bool = True,
     ) -> "ScreenEncoder":
         """Opens an exported bundle.
 
@@ -70,13 +78,20 @@ class ScreenEncoder:
             engine: "tflite" (LiteRT) or "onnx" (ONNX Runtime).
             precision: "int8", what ships, or "fp32".
             threads: Threads that a run may use.
+            weight_cache: Folder that keeps the weights as LiteRT packs them, to be mapped instead of held in
+                private memory; True = $POCKET_WEIGHT_CACHE or ~/.cache/pocket-encoder, False = none.
+                Where it cannot be written or read, the encoder does without.
 
         Raises:
             BundleError: Not a bundle, or one with a missing or altered file, or of another schema_version.
             EngineError: The engine is not installed or cannot open the file.
         """
         bundle = Bundle.load(path)
-        return cls(bundle, open_engine(bundle, engine, precision, threads))
+        if isinstance(weight_cache, bool):
+            folder = default_folder() if weight_cache else None
+        else:
+            folder = Path(weight_cache).absolute()
+        return cls(bundle, open_engine(bundle, engine, precision, threads, folder))
 
     def encode(
         self, image: object, text: str, user: Sequence[float] | np.ndarray | None = None

@@ -28,6 +28,12 @@ def missing(reason: str) -> None:
     pytest.skip(reason)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def own_weight_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Keeps packed weights out of the user's cache folder; processes that tests start inherit it."""
+    os.environ["POCKET_WEIGHT_CACHE"] = str(tmp_path_factory.mktemp("weights"))
+
+
 @pytest.fixture(scope="session")
 def bundle_dir() -> Path:
     """The default bundle, exported as a user would, with the emulator set up where it can be."""

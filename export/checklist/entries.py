@@ -161,6 +161,7 @@ def _counted(bundle: Bundle) -> Mapping[str, Any] | None:
 
 def _memory(bundle: Bundle) -> Budget:
     try:
-        return budgets.memory_budget(measure_memory(bundle, *SHIPPED).private_bytes)
+        found = measure_memory(bundle, *SHIPPED)
+        return budgets.memory_budget(found.private_bytes, found.first_start_bytes)
     except EngineError as error:
         return replace(budgets.memory_budget(None), how=f"not measured: {error}")

@@ -35,6 +35,7 @@ def test_memory_of_a_bundle(tiny):
         (tiny / f"{part}.onnx").stat().st_size for part in ("vision", "text", "fuse")
     )
     assert 10_000 < result.private_bytes <= result.peak_bytes < 100e6
+    assert result.packed_bytes == 0 < result.first_start_bytes
     assert min(result.import_ms, result.load_ms, result.first_encode_ms) > 0
     assert "RssAnon" in result.how
 
@@ -52,7 +53,11 @@ def test_the_command_measures_every_stage_and_draws_them(tiny, command, tmp_path
         *((stage, threads) for threads in (1, 2) for stage in ("vision", "text", "fuse", "keystroke", "encode")),
     ]  # fmt: skip
     assert all(0 < row["p50_ms"] <= row["p90_ms"] <= row["p99_ms"] for row in rows)
-    assert result["memory"][0]["file_bytes"] == (tiny / "encoder.tflite").stat().st_size
+    [memory] = result["memory"]
+    assert memory["file_bytes"] == (tiny / "encoder.tflite").stat().st_size
+    assert 0 < memory["packed_bytes"] < memory["mapped_bytes"]
+    assert 0 < memory["opened_bytes"] <= memory["private_bytes"] < memory["peak_bytes"]
+    assert memory["first_start_bytes"] > 0
     image = Image.open(chart)
     assert image.format == "PNG" and image.width == 2240
     assert len(image.getcolors(100_000)) > 10
@@ -62,8 +67,18 @@ def test_the_command_measures_every_stage_and_draws_them(tiny, command, tmp_path
 def test_the_tables_name_units_and_method(tiny, command):
     ended = command("bench", tiny, "--engine", "tflite", "--precision", "fp32", "--runs", 3)
     assert ended.code == 0
-    for heading in ("p50 ms", "p99 ms", "files MB", "private MB", "peak MB", "memory: RssAnon"):
+    for heading in (
+        "p50 ms", "p99 ms", "files MB", "packed weights MB", "mapped MB", "opening MB", "arenas MB", "private MB",
+        "first start MB", "peak MB", "memory: RssAnon",
+    ):  # fmt: skip
         assert heading in ended.out
+
+
+def test_packed_weights_leave_private_memory_for_a_mapped_file(bundle_dir):
+    result = bench.measure_memory(Bundle.load(bundle_dir), processes=1)
+    assert result.packed_bytes > 1e6
+    assert result.private_bytes < 6e6
+    assert result.mapped_bytes > result.packed_bytes
 
 
 @pytest.mark.parametrize("chart", ["chart.jpg", "none/chart.png"])
