@@ -51,6 +51,10 @@ class EncoderConfig:
         user_embed_dim: length of the app's user vector.
         user_proj_dim: width of the user token; equals the fusion's width.
         image_size: height and width, in pixels, that the screenshot is resized to.
+        text_layers, text_ffn_dim, text_embedding_rank: of a pruned text tower; None is its own size. With a
+            rank, word vectors are that narrow, and one linear layer widens them.
+        global_width: channels of the first stage of a pruned image tower of the global view, a multiple of 4;
+            each later stage has twice as many. None is its own size.
     """
 
     backbone: str = "mobilevit_xxs"
@@ -67,6 +71,10 @@ class EncoderConfig:
     user_embed_dim: int = 64
     user_proj_dim: int = TOKEN_DIM
     image_size: tuple[int, int] = (256, 128)
+    text_layers: int | None = None
+    text_ffn_dim: int | None = None
+    text_embedding_rank: int | None = None
+    global_width: int | None = None
 
     def __post_init__(self):
         """Checks types and ranges, so that a wrong value is named here and not deep inside a layer."""
@@ -121,14 +129,30 @@ class EncoderConfig:
         return cls(**values)
 
     def to_dict(self) -> dict[str, Any]:
-        """Returns a dict that JSON can hold and `from_dict` reads back."""
+        """Returns a dict that JSON can hold and `from_dict` reads back.
+
+        Sizes of pruned options are in it only where they are given.
+        """
         values = dataclasses.asdict(self)
         values["image_size"] = list(self.image_size)
-        return values
+        return {key: value for key, value in values.items() if key not in PRUNED_KEYS or value is not None}
+
+    def pruned_sizes(self, slot: str) -> dict[str, int]:
+        """Returns the sizes that the option of a slot is built with in place of its own, by argument."""
+        keys = [key for key, of in PRUNED_KEYS.items() if of == slot and getattr(self, key) is not None]
+        return {key.split("_", 1)[1]: getattr(self, key) for key in keys}
 
 
-_OPTIONAL = {"fusion": str, "fusion_layers": int}
-"""Keys that may be left out because each follows from the other, with their types."""
+PRUNED_KEYS = {
+    "text_layers": "text_model",
+    "text_ffn_dim": "text_model",
+    "text_embedding_rank": "text_model",
+    "global_width": "global_projection",
+}
+"""Keys that give a pruned option its size, with the option's slot. What follows the first underscore is the
+argument of the option's class."""
+_OPTIONAL = {"fusion": str, "fusion_layers": int} | dict.fromkeys(PRUNED_KEYS, int)
+"""Keys that may be left out: of two each follows from the other, and the rest are an option's own sizes."""
 _COUNTS = ("fusion_layers", "fusion_heads", "fusion_ffn_dim", "user_embed_dim")
 
 
@@ -149,6 +173,16 @@ PRESETS: dict[str, EncoderConfig] = {
         global_projection="mobileclip_s0",
         text_model="sentence-transformers/all-MiniLM-L6-v2",
         fusion="two_layer_transformer",
+    ),
+    "high_performance_pruned": EncoderConfig(
+        roi_method="mobilesam_pruned",
+        global_projection="mobileclip_s0",
+        text_model="sentence-transformers/all-MiniLM-L6-v2",
+        fusion="two_layer_transformer",
+        text_layers=3,
+        text_ffn_dim=384,
+        text_embedding_rank=56,
+        global_width=24,
     ),
     "ultralight": EncoderConfig(
         backbone="mobilenetv3_small",

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import timm
 import torch.nn.functional as F
 from timm.models.fastvit import LayerScale2d
 from torch import Tensor, nn
 
+from encoder.config import ConfigError
 from encoder.vision import (
     BRANCH_GAIN,
     Backbone,
@@ -68,13 +71,23 @@ class MobileClip(nn.Module):
     Args:
         backbone: not used; the tower has features of its own.
         dim: width of the token.
+        width: channels of the first stage, a multiple of 4; each later stage has twice as many, since a
+            depthwise convolution with two outputs a channel leads to it.
+
+    Raises:
+        ConfigError: the last stage's attention cannot be cut into heads of 32 channels.
     """
 
     MODEL = "fastvit_mci0"
+    SIZES: ClassVar = {"width": 64}
+    """What can be pruned, with the published size."""
 
-    def __init__(self, backbone: Backbone, dim: int):
+    def __init__(self, backbone: Backbone, dim: int, *, width: int = SIZES["width"]):
         super().__init__()
-        self.tower = timm.create_model(self.MODEL, num_classes=0)
+        if width % 4:
+            raise ConfigError(f"global_width is {width}; it must be a multiple of 4: heads are 32 wide")
+        widths = tuple(width * 2**stage for stage in range(4))
+        self.tower = timm.create_model(self.MODEL, num_classes=0, embed_dims=widths)
         mean, std = pixel_statistics(self.MODEL)
         for module in self.tower.modules():
             if isinstance(module, LayerScale2d):

@@ -214,7 +214,7 @@ class CustomSamLite(nn.Module):
 
     def masks(self, screen: Screen) -> Tensor:
         """Maps a screen to soft masks in [0, 1], float32 [B, 4, H / 8, W / 8]; 1 = inside the region."""
-        return self.decode(screen)[1]
+        return self.decoder(screen.maps)[0]
 
     def decode(self, screen: Screen) -> tuple[Tensor, Tensor]:
         """Maps a screen to its tokens and its masks, as `forward` and `masks` give them."""

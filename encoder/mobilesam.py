@@ -73,8 +73,11 @@ class MobileSamPruned(nn.Module):
         return self.decode(screen)[0]
 
     def masks(self, screen: Screen) -> Tensor:
-        """Maps a screen to soft masks in [0, 1], float32 [B, 4, H / 8, W / 8]; 1 = inside the region."""
-        return self.decode(screen)[1]
+        """Maps a screen to soft masks in [0, 1], float32 [B, 4, H / 8, W / 8]; 1 = inside the region.
+
+        Only the screenshot is looked at.
+        """
+        return self.decoder(self.image_encoder(screen.image))[0]
 
     def decode(self, screen: Screen) -> tuple[Tensor, Tensor]:
         """Maps a screen to its tokens and its masks, as `forward` and `masks` give them."""

@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from encoder.config import TOKEN_DIM, EncoderConfig, choose
+from encoder.config import TOKEN_DIM, ConfigError, EncoderConfig, choose
 from encoder.fusion import FUSIONS
 from encoder.global_view import GLOBAL_VIEWS
 from encoder.regions import REGIONS
@@ -93,6 +93,8 @@ def build(
     global_type = choose("global_projection", GLOBAL_VIEWS, config.global_projection)
     text_type = choose("text_model", TEXT_MODELS, config.text_model)
     fusion_type = choose("fusion", FUSIONS, config.fusion)
+    for slot, chosen in (("text_model", text_type), ("global_projection", global_type)):
+        _check_pruned_sizes(config, slot, chosen)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         backbone = Backbone(
@@ -104,8 +106,13 @@ def build(
         encoder = Encoder(
             backbone=backbone,
             regions=region_type(backbone, TOKEN_DIM),
-            global_view=global_type(backbone, TOKEN_DIM),
-            text=text_type(config.text_max_length, TOKEN_DIM, weights=published.get("text")),
+            global_view=global_type(backbone, TOKEN_DIM, **config.pruned_sizes("global_projection")),
+            text=text_type(
+                config.text_max_length,
+                TOKEN_DIM,
+                weights=published.get("text"),
+                **config.pruned_sizes("text_model"),
+            ),
             user=UserMlp(config.user_embed_dim, TOKEN_DIM),
             fusion=fusion_type(
                 TOKEN_DIM,
@@ -115,6 +122,26 @@ def build(
             ),
         )
     return encoder.eval()
+
+
+def _check_pruned_sizes(config: EncoderConfig, slot: str, chosen: type[nn.Module]) -> None:
+    """Refuses a pruned size that the option of a slot does not have."""
+    own = prunable_sizes(chosen)
+    for argument, size in config.pruned_sizes(slot).items():
+        key, name = f"{slot.split('_')[0]}_{argument}", getattr(config, slot)
+        if argument not in own:
+            can = [option for option, kind in (TEXT_MODELS | GLOBAL_VIEWS).items() if prunable_sizes(kind)]
+            raise ConfigError(
+                f"{key} is {size}, but {slot} {name!r} comes in one size and cannot be pruned; "
+                f"those that can: {', '.join(can)}"
+            )
+        if not 1 <= size <= own[argument]:
+            raise ConfigError(f"{key} is {size}; it must be from 1 to {own[argument]}, the size of {name}")
+
+
+def prunable_sizes(option: type[nn.Module]) -> dict[str, int]:
+    """Returns the sizes of an option that a config may shrink, by argument; empty where it has one size."""
+    return getattr(option, "SIZES", {})
 
 
 def count_parameters(encoder: Encoder) -> dict[str, int]:

@@ -67,3 +67,8 @@ REGIONS: dict[str, type[nn.Module]] = {
 """Each says in `strides` which maps it needs beside the deepest one, finest first. Those that find the
 regions have a `mask_size`, `masks(screen)`, soft masks float32 [B, 4, h, w] in [0, 1], and `decode(screen)`,
 tokens and masks at once."""
+
+
+def finds_regions(roi_method: str) -> bool:
+    """Whether an option finds the regions on each screen, and so has masks to learn."""
+    return hasattr(REGIONS[roi_method], "masks")

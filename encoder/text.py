@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -130,27 +131,50 @@ class MiniLm(nn.Module):
     """all-MiniLM-L6-v2: BERT with 6 layers of width 384; its sentence embedding, projected to a token.
 
     Wang et al., "MiniLM" (2020), as Sentence Transformers publishes it: the mean of the last states of all
-    real tokens, L2-normalized.
+    real tokens, L2-normalized. A pruned one is smaller than what `SIZES` says.
 
     Args:
         max_length: longest text in tokens.
         dim: width of the token.
         weights: safetensors file of the published model; None leaves the random initial weights.
+        layers: of the transformer.
+        ffn_dim: hidden width of a layer's feed-forward part.
+        embedding_rank: width of the word vectors, an even number, which one linear layer widens to 384; None
+            has them of full width.
     """
 
-    def __init__(self, max_length: int, dim: int, *, weights: Path | None = None):
+    HIDDEN = 384
+    SIZES: ClassVar = {"layers": 6, "ffn_dim": 1536, "embedding_rank": HIDDEN}
+    """What can be pruned, with the published size."""
+
+    def __init__(
+        self,
+        max_length: int,
+        dim: int,
+        *,
+        weights: Path | None = None,
+        layers: int = SIZES["layers"],
+        ffn_dim: int = SIZES["ffn_dim"],
+        embedding_rank: int | None = None,
+    ):
         super().__init__()
+        if embedding_rank is not None and embedding_rank % 2:
+            raise ConfigError(
+                f"text_embedding_rank is {embedding_rank}; it must be even: numbers are packed in pairs"
+            )
         config = BertConfig(
             vocab_size=VOCABULARY_SIZE,
-            hidden_size=384,
-            num_hidden_layers=6,
+            hidden_size=self.HIDDEN,
+            num_hidden_layers=layers,
             num_attention_heads=12,
-            intermediate_size=1536,
+            intermediate_size=ffn_dim,
             max_position_embeddings=max(512, max_length),
-            initializer_range=384**-0.5,  # as in BertTiny
+            initializer_range=self.HIDDEN**-0.5,  # as in BertTiny
         )
         self.bert = BertModel._from_config(config, attn_implementation="eager", add_pooling_layer=False)
-        self.projection = nn.Linear(config.hidden_size, dim)
+        if embedding_rank is not None:
+            self.bert.embeddings.word_embeddings = NarrowWords(embedding_rank, self.HIDDEN)
+        self.projection = nn.Linear(self.HIDDEN, dim)
         if weights is not None:
             _load_published(self.bert, weights)
 
@@ -164,6 +188,25 @@ class MiniLm(nn.Module):
         states = self.bert.encoder(states, attention_mask=padding_bias(attention_mask)).last_hidden_state
         share = attention_mask.float() / attention_mask.float().sum(dim=1, keepdim=True)  # [B, L]
         return F.normalize((share[:, None] @ states)[:, 0], dim=-1)
+
+
+class NarrowWords(nn.Module):
+    """A table of word vectors as the product of a narrow table and a matrix, as in ALBERT (Lan et al., 2020).
+
+    Args:
+        rank: width of the table.
+        width: of the word vectors.
+    """
+
+    def __init__(self, rank: int, width: int):
+        super().__init__()
+        self.words = nn.Embedding(VOCABULARY_SIZE, rank)
+        self.widen = nn.Linear(rank, width, bias=False)
+        nn.init.normal_(self.widen.weight, std=(rank * width) ** -0.5)  # as large as BERT's words
+
+    def forward(self, input_ids: Tensor) -> Tensor:
+        """Maps ids, int32 [B, L], to word vectors, float32 [B, L, width]."""
+        return self.widen(self.words(input_ids))
 
 
 class CustomLstm(nn.Module):

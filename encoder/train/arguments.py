@@ -11,8 +11,8 @@ from encoder.train import TrainError
 from encoder.train.options import STAGES, ContextOptions, Options
 from runtime.terminal import Parser
 
-TEXT_SHARE = 0.15
-"""Of --time-limit: the text stage's part where both stages are trained."""
+TEXT_SHARE, REGION_SHARE = 0.15, 0.2
+"""Of --time-limit: the text stage's part where all stages are trained, and the regions stage's."""
 DEFAULT_MINUTES = 60.0
 NO_TEACHER = "none"
 
@@ -27,30 +27,46 @@ def make_parser() -> Parser:
     )
     add = parser.add_argument
     add("--preset", default="balanced", help=f"one of: {', '.join(PRESETS)} (default balanced)")
-    add("--data", default="build/screens", metavar="DIR", help="dataset folder (default build/screens)")
-    add("--out", type=Path, metavar="DIR", help="folder of the run (default build/train/PRESET)")
-    add("--stage", choices=("all", *STAGES), default="all", help="which part to train (default all)")
-    add("--seed", type=int, default=0, help="of initial weights and of everything drawn (default 0)")
-    add("--init", default="", metavar="FILE", help="safetensors file to start from")
     add(
-        "--teacher", default="", metavar="PRESET|FILE|NAME",
-        help="a preset or a safetensors file: imitate that encoder; any other name: sentence encoder for the "
-        "text tower, a folder or a hub's model (default minilm-l6); none: no teacher",
+        "--init", default="", metavar="FILE|PRESET",
+        help="safetensors file of the whole encoder to start from, or a preset: of its trained weights the "
+        "parts that both have are taken",
     )  # fmt: skip
-    add("--resume", action="store_true", help="go on where the run in --out stopped")
-    add("--tensorboard", action="store_true", help="also write TensorBoard's files (needs its package)")
-    add("--publish", action="store_true", help="at the end, make it the preset's committed checkpoint")
+    add(
+        "--teacher", default="", metavar="PRESET|FILE|PRESET=FILE|NAME",
+        help="a preset, or a safetensors file of this preset or another one: imitate that encoder; any other "
+        "name: sentence encoder for the text tower, a folder or a hub's model (default minilm-l6); none: no "
+        "teacher",
+    )  # fmt: skip
     add("--smoke", action="store_true", help="under a minute, on the committed screens: does everything run?")
-    _add_lengths(parser)
+    add_run(parser, out="build/train/PRESET")
+    add_lengths(parser)
     return parser
 
 
-def _add_lengths(parser: Parser) -> None:
+def add_run(parser: Parser, *, out: str) -> None:
+    """Adds the options of every run; `out` is its default folder, as people read it."""
+    add = parser.add_argument
+    add("--data", default="build/screens", metavar="DIR", help="dataset folder (default build/screens)")
+    add("--out", type=Path, metavar="DIR", help=f"folder of the run (default {out})")
+    add("--stage", choices=("all", *STAGES), default="all", help="which part to train (default all)")
+    add("--seed", type=int, default=0, help="of initial weights and of everything drawn (default 0)")
+    add("--resume", action="store_true", help="go on where the run in --out stopped")
+    add("--tensorboard", action="store_true", help="also write TensorBoard's files (needs its package)")
+    add("--publish", action="store_true", help="at the end, make it the preset's committed checkpoint")
+
+
+def add_lengths(parser: Parser) -> None:
+    """Adds how long, how fast and at what a run learns."""
     add, context = parser.add_argument, ContextOptions()
     add(
         "--steps", type=_count, metavar="N", help="steps of the context stage; repeatable to the bit on a CPU"
     )
     add("--text-steps", type=_count, metavar="N", help="steps of the text stage (default: half of --steps)")
+    add(
+        "--region-steps", type=_count, metavar="N",
+        help="steps of the regions stage, which presets have that find regions (default: as --steps)",
+    )  # fmt: skip
     add(
         "--time-limit", type=_minutes, metavar="MINUTES",
         help=f"instead of steps; the text stage gets {TEXT_SHARE:.0%}% of it where both are trained "
@@ -88,6 +104,10 @@ def _add_lengths(parser: Parser) -> None:
         help="context stage: leave the screen's part as it is, and train what reads its tokens; many times "
         "faster, at full resolution",
     )  # fmt: skip
+    add(
+        "--freeze-text", action="store_true",
+        help="of the text tower train the projection alone; the rest stays as published",
+    )  # fmt: skip
     add("--save-every", type=_minutes, default=5.0, metavar="MINUTES", help="default 5")
     add("--validate-every", type=_minutes, default=4.0, metavar="MINUTES", help="default 4")
 
@@ -98,29 +118,49 @@ def read_options(given: argparse.Namespace) -> Options:
     Raises:
         TrainError: they exclude each other.
     """
-    limited = bool(given.steps or given.text_steps)
+    limited = bool(given.steps or given.text_steps or given.region_steps)
     if given.time_limit and limited:
         raise TrainError("--time-limit and --steps exclude each other: give one of them")
     minutes = 0.0 if limited else given.time_limit or DEFAULT_MINUTES
-    text_share = TEXT_SHARE if given.stage == "all" else 1.0
-    steps = (given.steps or 2 * given.text_steps) if limited else 0
+    shares = _shares(given)
+    steps = (given.steps or given.region_steps or 2 * given.text_steps) if limited else 0
     text_steps = (given.text_steps or max(steps // 2, 1)) if limited else 0
     default = Options()
     context = replace(
-        default.context, steps=steps, minutes=minutes * (1 - text_share if given.stage == "all" else 1.0),
+        default.context, steps=steps, minutes=minutes * shares["context"],
         batch=given.batch, rate=given.rate, backbone_rate=3 * given.rate, text_rate=0.2 * given.rate,
         low_resolution_share=0.0 if given.freeze_vision else given.low_resolution_share,
-        rounded_share=given.rounded_share, frozen_vision=given.freeze_vision,
+        rounded_share=given.rounded_share, frozen_vision=given.freeze_vision, frozen_text=given.freeze_text,
         caption_weight=given.caption_weight, kind_weight=given.kind_weight,
     )  # fmt: skip
     options = replace(
         default, preset=given.preset, data=given.data, seed=given.seed, init=given.init, context=context,
-        text=replace(default.text, steps=text_steps, minutes=minutes * text_share),
+        text=replace(
+            default.text, steps=text_steps, minutes=minutes * shares["text"], frozen_text=given.freeze_text
+        ),
+        regions=replace(
+            default.regions, steps=(given.region_steps or steps) if limited else 0,
+            minutes=minutes * shares["regions"],
+        ),
     )  # fmt: skip
     options = _with_teacher(options, given.teacher)
     if options.teacher and given.freeze_vision:
         raise TrainError("--freeze-vision cannot imitate a whole encoder: give another --teacher")
     return options
+
+
+def _shares(given: argparse.Namespace) -> dict[str, float]:
+    """Part of the time that each stage gets."""
+    if given.stage != "all":
+        return dict.fromkeys(STAGES, 1.0)
+    from encoder.regions import finds_regions  # it loads PyTorch, which --help can do without
+
+    finds = given.preset in PRESETS and finds_regions(PRESETS[given.preset].roi_method)
+    return {
+        "text": TEXT_SHARE,
+        "regions": REGION_SHARE,
+        "context": 1 - TEXT_SHARE - (REGION_SHARE if finds else 0),
+    }
 
 
 def _with_teacher(options: Options, teacher: str) -> Options:

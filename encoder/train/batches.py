@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import avg_pool2d
 
-from calibration_data.samples import BOX_NAMES, Sample
+from calibration_data.region_cells import region_boxes
+from calibration_data.samples import Sample
 from encoder.model import Encoder
 from encoder.train.drawing import Draw
 from encoder.train.text_data import pad, token_ids
@@ -96,7 +97,7 @@ class Collator:
 
     def __init__(self, samples: Sequence[Sample], pixels: np.ndarray, rows: np.ndarray, tokenizer: Tokenizer):
         self.pixels, self.pixel_rows, self.tokenizer = pixels, rows, tokenizer
-        self.boxes = torch.tensor([_boxes(sample) for sample in samples])
+        self.boxes = torch.tensor([region_boxes(sample) for sample in samples])
         self.looks = {name: sorted({_look(sample)[name] for sample in samples}) for name in LOOKS}
         self.look = torch.tensor(
             [[self.looks[name].index(_look(sample)[name]) for name in LOOKS] for sample in samples]
@@ -169,20 +170,6 @@ def _look(sample: Sample) -> dict[str, str]:
         "dark": sample.dark,
     }
     return {name: str(value) for name, value in values.items()}
-
-
-def _boxes(sample: Sample) -> list[list[float]]:
-    rows = []
-    for name in BOX_NAMES:
-        box = sample.boxes.get(name)
-        if box is None:
-            rows.append([0.0] * 5)
-        else:
-            x, y, width, height = box
-            rows.append(
-                [1.0, x / sample.width, y / sample.height, width / sample.width, height / sample.height]
-            )
-    return rows
 
 
 def _numbered(values: Sequence) -> np.ndarray:

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
+from calibration_data.region_cells import covered
 from calibration_data.samples import Sample
 from encoder.config import EncoderConfig
 from encoder.model import Encoder
@@ -23,12 +24,13 @@ from encoder.train.distill import Imitation
 from encoder.train.drawing import Drawer
 from encoder.train.objective import ContextHeads, contrast, kind_loss
 from encoder.train.options import ContextOptions
-from encoder.train.region_masks import covered, mask_loss
+from encoder.train.region_masks import mask_loss
 from encoder.train.rounding import round_activations
 from encoder.train.screen_bank import VISION, ScreenBank
 from encoder.train.text_data import tokenizer_of
 from encoder.train.text_stage import TextDistillation
 from encoder.train.validate import Validation
+from encoder.weights import is_published
 
 GREY = 128
 """Of the screen that stands for no screen, as everywhere in the project."""
@@ -89,6 +91,7 @@ class ContextStage:
             name: parameter
             for name, parameter in encoder.named_parameters()
             if not (self.options.frozen_vision and name.startswith(VISION))
+            and not (self.options.frozen_text and is_published(name))
         }
 
     def begin(self, encoder: Encoder) -> None:
@@ -166,8 +169,9 @@ class ContextStage:
                 "looks": self.options.look_weight * self.heads.look_loss(tokens[:-1, 0], looks),
             }
             if masks is not None:
-                right = covered(boxes, masks.shape[2:])
-                parts["masks"] = self.options.mask_weight * mask_loss(masks[:-1], right)
+                right = torch.from_numpy(covered(boxes.cpu().numpy(), masks.shape[2:]))
+                found = mask_loss(masks[:-1], right.to(self.device))
+                parts["masks"] = self.options.mask_weight * found
         return image, tokens, parts
 
     def _round(self, encoder: Encoder) -> None:

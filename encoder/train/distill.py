@@ -12,35 +12,31 @@ from encoder.config import PRESETS, EncoderConfig, preset
 from encoder.model import build
 from encoder.train import TrainError
 from encoder.train.batches import ContextBatch
-from encoder.weights import load_encoder, load_state
+from encoder.weights import load_state, load_trained
 
 
 class Imitation:
     """A teacher that sees what the student sees.
 
     Args:
-        teacher: name of a preset with a trained checkpoint or published weights, or a safetensors file of an
-            encoder with the student's configuration.
+        teacher: name of a preset with a trained checkpoint; a safetensors file of an encoder with the
+            student's configuration; or PRESET=FILE, a file of another preset's encoder.
         config: of the student.
         device: where batches are.
 
     Raises:
-        TrainError: the teacher takes other inputs than the student, or has no trained weights.
-        WeightsError: the file does not fit.
+        TrainError: the teacher takes other inputs than the student.
+        WeightsError: the file does not fit, or the preset has no trained weights.
     """
 
     def __init__(self, teacher: str, config: EncoderConfig, device: torch.device):
-        if teacher in PRESETS:
-            known = preset(teacher)
-            self.encoder, weights = load_encoder(known)
-            if weights.source == "random":
-                raise TrainError(
-                    f"teacher {teacher!r} has no trained weights; name a safetensors file instead"
-                )
+        name, file = teacher_source(teacher)
+        known = preset(name) if name else config
+        if file is None:
+            self.encoder = load_trained(known)
         else:
-            known = config
-            self.encoder = build(config)
-            load_state(self.encoder, Path(teacher))
+            self.encoder = build(known)
+            load_state(self.encoder, file)
         for name in ("image_size", "text_max_length", "user_embed_dim"):
             if getattr(known, name) != getattr(config, name):
                 raise TrainError(
@@ -74,6 +70,14 @@ class Imitation:
             "teacher_screen": _away(screens, screens_right),
             "teacher_text": _away(text, text_right),
         }
+
+
+def teacher_source(teacher: str) -> tuple[str, Path | None]:
+    """Reads PRESET, FILE or PRESET=FILE: the preset, "" for the student's own, and the file, if any."""
+    if teacher in PRESETS:
+        return teacher, None
+    name, _, file = teacher.partition("=")
+    return (name, Path(file)) if file and name in PRESETS else ("", Path(teacher))
 
 
 def _away(found: Tensor, right: Tensor) -> Tensor:

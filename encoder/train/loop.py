@@ -82,6 +82,8 @@ class Loop:
         if stage.device.type == "cpu" and has_bfloat16():
             _plain_attention(encoder)
         trained = stage.trained(encoder)
+        for name, parameter in encoder.named_parameters():
+            parameter.requires_grad_(name in trained)
         self.optimizer = make_optimizer(trained, stage.heads, stage.options)
         self.names = {parameter: name for name, parameter in trained.items()}
         self.names |= {value: name for name, value in stage.heads.named_parameters(prefix="heads")}

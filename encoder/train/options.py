@@ -10,7 +10,7 @@ from typing import Any
 
 from encoder.train import TrainError
 
-STAGES = ("text", "context")
+STAGES = ("text", "regions", "context")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,6 +29,7 @@ class StageOptions:
         warmup: share of the stage in which the rates rise.
         clip: largest norm of the whole gradient.
         ema: decay of the averaged weights, which are what is kept.
+        frozen_text: of the text tower train the projection alone, and leave the rest as published.
     """
 
     steps: int = 0
@@ -41,6 +42,7 @@ class StageOptions:
     warmup: float = 0.05
     clip: float = 1.0
     ema: float = 0.998
+    frozen_text: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,7 +73,7 @@ class ContextOptions(StageOptions):
     caption_weight: float = 1.5
     kind_weight: float = 0.5
     box_weight: float = 0.5
-    mask_weight: float = 0.5
+    mask_weight: float = 2.0
     look_weight: float = 0.5
     text_weight: float = 1.0
     teacher_weight: float = 1.0
@@ -85,16 +87,18 @@ class Options:
         preset: which encoder.
         seed: of initial weights and of everything drawn.
         text: first stage: the text tower learns from a sentence encoder.
-        context: second stage: screens, texts and users are brought together.
+        regions: second stage, where the encoder finds regions: its masks learn from the drawn boxes.
+        context: last stage: screens, texts and users are brought together.
         text_teacher: sentence encoder by name, or "" to train without one.
         teacher: preset or safetensors file of a whole encoder to imitate, or "".
-        init: safetensors file to start from, or "".
+        init: safetensors file to start from; or a preset, of which the parts that both have are taken; or "".
         data: dataset folder.
     """
 
     preset: str = "balanced"
     seed: int = 0
     text: StageOptions = StageOptions(batch=256, text_rate=2e-3, weight_decay=0.01)
+    regions: StageOptions = StageOptions(batch=48, rate=3e-3, weight_decay=0.01)
     context: ContextOptions = ContextOptions()
     text_teacher: str = "minilm-l6"
     teacher: str = ""
@@ -108,7 +112,7 @@ class Options:
     def of_stage(self, stage: str) -> dict[str, Any]:
         """Returns what decides one stage's result, flat: `preset`, `batch` and so on."""
         common = {name: value for name, value in self.to_dict().items() if name not in STAGES}
-        if stage == "text":
+        if stage != "context":
             common = {name: value for name, value in common.items() if name != "teacher"}
         return {**common, **dataclasses.asdict(getattr(self, stage))}
 

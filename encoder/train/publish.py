@@ -8,9 +8,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from encoder.config import CHECKPOINTS
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor
+
+from encoder.config import CHECKPOINTS, PRESETS
 from encoder.train import TrainError
-from encoder.train.checkpoint import write_file
+from encoder.train.checkpoint import save_tensors, write_file
+from encoder.weights import fetch_packaged, is_published
 
 FIGURES = {
     "r1": "right target first among 200, of which up to 3 differ in style alone",
@@ -41,15 +47,29 @@ def publish(run: Path, preset: str, arguments: Sequence[str], folder: Path = CHE
     """
     try:
         summary = json.loads((run / "summary.json").read_text())
-        weights = (run / "encoder.safetensors").read_bytes()
-    except (OSError, ValueError):
+        weights = load_file(run / "encoder.safetensors")
+    except (OSError, ValueError, SafetensorError):
         raise TrainError(f"{run}: no finished run there; train it to the end first") from None
     text = run / "text" / "summary.json"
     earlier = json.loads(text.read_text()) if text.is_file() else None
     path = folder / f"{preset}.safetensors"
-    write_file(path, weights)
+    known = fetch_packaged(PRESETS[preset])
+    if known:
+        weights = _without_published(weights, load_file(known["text"]))
+    save_tensors(path, weights, {})
     write_file(folder / f"{preset}.md", card(preset, summary, arguments, earlier).encode())
     return path
+
+
+def _without_published(weights: dict[str, Tensor], published: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Leaves out the text model where every tensor of it is as published, but for half precision."""
+    own = {name: name.removeprefix("text.bert.") for name in weights if is_published(name)}
+    same = all(
+        name in published and torch.equal(weights[full], published[name].half())
+        for full, name in own.items()
+        if weights[full].is_floating_point()
+    )
+    return {name: value for name, value in weights.items() if name not in own} if same else weights
 
 
 def card(

@@ -12,19 +12,21 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from calibration_data.samples import SAMPLES, Sample, read_samples
-from encoder.config import PRESETS, EncoderConfig, preset
+from encoder.config import CHECKPOINTS, PRESETS, EncoderConfig, preset
 from encoder.model import Encoder, build
+from encoder.regions import finds_regions
 from encoder.train import TrainError
 from encoder.train.cache import CACHE
 from encoder.train.checkpoint import checkpoint_facts, save_tensors, write_file
 from encoder.train.context_stage import ContextStage
-from encoder.train.distill import Imitation
+from encoder.train.distill import Imitation, teacher_source
 from encoder.train.loop import Loop, Pace, Stage
 from encoder.train.monitor import Monitor
 from encoder.train.options import STAGES, Options, refuse_differences
+from encoder.train.regions_stage import RegionsStage
 from encoder.train.text_only import TextStage
 from encoder.train.text_stage import TextDistillation
-from encoder.weights import load_state
+from encoder.weights import fetch_packaged, load_shared, load_state
 
 ENCODER, SUMMARY = "encoder.safetensors", "summary.json"
 
@@ -41,6 +43,7 @@ class Run:
         cache: folder of resized screens.
         tensorboard: also write TensorBoard's files.
         stop_after: stop after so many steps of a stage, as a user might; 0 for never.
+        config: of the encoder; None for the preset's.
 
     Raises:
         TrainError: the folder holds another run, or the data or the weights to start from cannot be used.
@@ -57,26 +60,42 @@ class Run:
         cache: Path = CACHE,
         tensorboard: bool = False,
         stop_after: int = 0,
+        config: EncoderConfig | None = None,
     ):
         self.options, self.out, self.console, self.pace = options, out, console, pace or Pace()
         self.resume, self.cache, self.tensorboard, self.stop_after = resume, cache, tensorboard, stop_after
-        self.config: EncoderConfig = preset(options.preset)
+        self.config: EncoderConfig = config or preset(options.preset)
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self.loop: Loop | None = None
+        self.taken: list[str] = []
         self._samples: dict[str, list[Sample]] | None = None
 
     def train(self, stages: tuple[str, ...] = STAGES) -> dict[str, Any]:
-        """Trains what is not trained yet; returns the summary of the last stage."""
-        if "context" in stages:
+        """Trains what is not trained yet; returns the summary of the last stage.
+
+        The regions stage is left out where the encoder has fixed regions or starts from trained ones.
+        """
+        stages = self._needed(stages)
+        if set(stages) - {"text"}:
             self._read()  # what is bad is told before any work
-        for name in (self.options.init, self.options.teacher):
-            if name and name not in PRESETS and not Path(name).is_file():
-                raise TrainError(f"{name}: no such weights file")
+        init, teacher = self.options.init, self.options.teacher
+        for name, file in ((init, None), (teacher, teacher_source(teacher)[1])):
+            if name and not (file or weights_file(name)).is_file():
+                what = "this preset has no trained weights" if name in PRESETS else "no such weights file"
+                raise TrainError(f"{name}: {what}")
         done = [stage for stage in stages if self._is_done(stage)]
         for stage in stages:
             if stage not in done:
                 self._train(stage, self._start(stage))
         return json.loads((self.out / stages[-1] / SUMMARY).read_text())
+
+    def _needed(self, stages: tuple[str, ...]) -> tuple[str, ...]:
+        finds = finds_regions(self.config.roi_method)
+        if stages == ("regions",) and not finds:
+            raise TrainError(f"{self.options.preset} has fixed regions: there is nothing to learn about them")
+        from_file = self.options.init not in ("", *PRESETS)
+        left_out = {"regions"} if stages == STAGES and (from_file or not finds) else set()
+        return tuple(stage for stage in stages if stage not in left_out)
 
     def _is_done(self, stage: str) -> bool:
         """Whether an earlier run has finished a stage; refuses one that cannot be gone on with."""
@@ -97,13 +116,24 @@ class Run:
 
     def _start(self, stage: str) -> Encoder:
         """The encoder that a stage begins with: the earlier stage's, the given file's, or a new one."""
-        encoder = build(self.config, seed=self.options.seed)
-        earlier = self.out / "text" / ENCODER
-        if stage == "context" and earlier.is_file():
+        options = self.options
+        published = fetch_packaged(self.config) if options.text.frozen_text else {}
+        encoder = build(self.config, seed=options.seed, published=published)
+        if options.init in PRESETS:
+            self.taken = load_shared(encoder, preset(options.init))
+            parts = ", ".join(self.taken) or "nothing; no part is the same"
+            self.console.print(f"from {options.init}: {parts}")
+        elif options.init:
+            load_state(encoder, Path(options.init))
+        earlier = self._earlier(stage)
+        if earlier is not None:
             load_state(encoder, earlier)
-        elif self.options.init:
-            load_state(encoder, Path(self.options.init))
         return encoder
+
+    def _earlier(self, stage: str) -> Path | None:
+        """What the newest of the stages before this one has left in the run's folder."""
+        before = [self.out / name / ENCODER for name in STAGES[: STAGES.index(stage)]]
+        return next((path for path in reversed(before) if path.is_file()), None)
 
     def _train(self, name: str, encoder: Encoder) -> None:
         folder, settings = self.out / name, self._settings(name)
@@ -112,7 +142,8 @@ class Run:
         with Monitor(name, folder, batch, self.console, tensorboard=self.tensorboard) as monitor:
             self.loop = loop = Loop(stage, encoder, settings, folder, monitor, self.pace)
             going_on = self.resume and loop.resume()
-            if not going_on and name == "text" and not self.options.init:
+            known = "text" in self.taken or (self.options.init and self.options.init not in PRESETS)
+            if not going_on and name == "text" and not known:
                 stage.distillation.initialize(encoder)
                 loop.average.encoder.load_state_dict(encoder.state_dict())
             measured = loop.run(self.stop_after) if loop.progress < 1 else loop.measured
@@ -138,6 +169,11 @@ class Run:
         options = self.options
         if name == "text":
             return TextStage(self._distillation(options.text.batch, []), options.text, self.device)
+        if name == "regions":
+            return RegionsStage(
+                self.config, options.regions, self._read(), seed=options.seed, device=self.device,
+                cache=self.cache, on_progress=ScreenProgress(self.console),
+            )  # fmt: skip
         context, text = options.context, None
         if context.text_batch and options.text_teacher:
             extra = {text for sample in self._read()["train"] for text in (sample.target, sample.caption)}
@@ -152,12 +188,12 @@ class Run:
         """All that decides a stage's result: options, encoder, data and first weights."""
         config = {f"config.{key}": value for key, value in self.config.to_dict().items()}
         settings = {**self.options.of_stage(stage), **config}
-        files = {"init": Path(self.options.init)} if self.options.init else {}
-        if stage == "context":
+        files = {"init": weights_file(self.options.init)} if self.options.init else {}
+        if stage != "text":
             files["data"] = Path(self.options.data) / SAMPLES
-            earlier = self.out / "text" / ENCODER
-            files |= {"text stage": earlier} if earlier.is_file() else {}
-        return settings | {f"{name} sha256": _file_digest(path) for name, path in files.items()}
+            earlier = self._earlier(stage)
+            files |= {f"{earlier.parent.name} stage": earlier} if earlier else {}
+        return settings | {f"{name} sha256": file_digest(path) for name, path in files.items()}
 
     def _distillation(self, batch: int, extra: list[str]) -> TextDistillation:
         return TextDistillation(
@@ -206,7 +242,17 @@ class ScreenProgress:
             self.bar = None
 
 
-def _file_digest(path: Path) -> str:
+def weights_file(name: str) -> Path:
+    """The safetensors file that `--init` means: a preset's committed checkpoint, or a file."""
+    return CHECKPOINTS / f"{name}.safetensors" if name in PRESETS else Path(name)
+
+
+def file_digest(path: Path) -> str:
+    """The first 16 digits of a file's SHA-256.
+
+    Raises:
+        TrainError: it cannot be read.
+    """
     try:
         return hashlib.sha256(path.read_bytes()).hexdigest()[:16]
     except OSError as error:

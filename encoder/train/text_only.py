@@ -9,6 +9,7 @@ from encoder.model import Encoder
 from encoder.train.options import StageOptions
 from encoder.train.text_data import TextBatch
 from encoder.train.text_stage import TextDistillation, text_loss
+from encoder.weights import is_published
 
 
 class TextStage:
@@ -28,7 +29,11 @@ class TextStage:
 
     def trained(self, encoder: Encoder) -> dict[str, nn.Parameter]:
         """Returns the text tower's parameters by name."""
-        return dict(encoder.text.named_parameters(prefix="text"))
+        return {
+            name: parameter
+            for name, parameter in encoder.text.named_parameters(prefix="text")
+            if not (self.options.frozen_text and is_published(name))
+        }
 
     def begin(self, encoder: Encoder) -> None:
         """Nothing is to be done before the first step."""

@@ -9,10 +9,10 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
+from calibration_data.region_cells import region_ious
 from calibration_data.samples import Sample
 from encoder.model import Encoder
 from encoder.train.batches import Collator, half_resolution
-from encoder.train.region_masks import covered, mean_iou
 
 SAMPLES, CANDIDATES, SIBLINGS = 400, 200, 3
 SCREENS_AT_ONCE = 64
@@ -78,7 +78,8 @@ class Validation:
         }
         found = {name: self._first(rows @ targets.T) for name, rows in given.items()}
         if masks is not None:
-            found["mask_iou"] = mean_iou(masks, covered(self.collator.boxes[self.rows], masks.shape[2:]))
+            boxes, size = self.collator.boxes[self.rows].numpy(), self.collator.pixels.shape[1:3]
+            found["mask_iou"] = float(np.nanmean(region_ious(masks.float().numpy(), boxes, size)))
         return found | {"kind": self._kind(embedding @ captions.T), "spread": _spread(embedding)}
 
     def _screens(

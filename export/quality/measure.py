@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from calibration_data.region_cells import region_boxes, region_ious
+from calibration_data.samples import BOX_NAMES
 from export.quality import baseline
 from export.quality.candidates import CANDIDATES, SIBLINGS
 from export.quality.metrics import bootstrap, pairwise_cosines, right_ranks, spearman, spread, wilson
@@ -71,6 +73,7 @@ def engine_report(
         "precision": precision,
         "retrieval": {name: retrieval(outputs, work, split.rows(name)) for name in SPLITS},
         "kind": {name: kinds(outputs, work, split, name) for name in SPLITS},
+        "regions": {name: regions(outputs, work, split, split.rows(name)) for name in SPLITS},
         "spearman": sentences(outputs, work, split),
         "spread": spread(everything[split.rows("test")]),
         "centred_cosine": {"min": float(golden.min()), "mean": float(golden.mean())},
@@ -112,6 +115,28 @@ def kinds(outputs: Outputs, work: Work, split: TestSplit, name: str) -> dict[str
         if condition == "all":
             counts = [[pairs.count((right, guess)) for guess in names] for right in names]
     return {"accuracy": found, "kinds": names, "confusion": counts}
+
+
+def regions(
+    outputs: Outputs, work: Work, split: TestSplit, rows: np.ndarray
+) -> dict[str, float | None] | None:
+    """Mean IoU of the masks of samples `rows` with their boxes, by region and in the `mean` of all.
+
+    Regions that a screen does not have do not count; one that no screen has is None. None for all where the
+    encoder has fixed regions.
+    """
+    if not outputs.masks.size:
+        return None
+    boxes = np.array([region_boxes(split.samples[row]) for row in rows])
+    found = region_ious(outputs.masks[rows], boxes, work.size)
+    by_region = {name: _known_mean(found[:, place]) for place, name in enumerate(BOX_NAMES)}
+    return by_region | {"mean": _known_mean(found)}
+
+
+def _known_mean(values: np.ndarray) -> float | None:
+    """Mean of all values that are numbers; None where none is."""
+    known = values[~np.isnan(values)]
+    return float(known.mean()) if known.size else None
 
 
 def sentences(outputs: Outputs, work: Work, split: TestSplit) -> float:

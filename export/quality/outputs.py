@@ -17,7 +17,7 @@ import numpy as np
 from export.quality.candidates import candidate_sets
 from export.quality.metrics import normalized
 from export.quality.split import TestSplit
-from runtime.bundle import Bundle, TensorSpec, file_sha256, select_files
+from runtime.bundle import REGION_MASKS, Bundle, TensorSpec, file_sha256, select_files
 from runtime.engines import Engine
 from runtime.parity import GOLDEN, load_golden
 from runtime.preprocess import load_image
@@ -26,9 +26,10 @@ from runtime.tokenizers import Tokenizer
 ROOT = Path(__file__).parents[2]
 CACHE = Path(os.environ.get("POCKET_CACHE") or ROOT / "build") / "quality"
 KEPT = 24
-"""Engines' outputs that are kept, the latest used: 10 MB each for 800 screens."""
+"""Engines' outputs that are kept, the latest used: 10 MB each for 800 screens, 17 with masks."""
 CODE = ("export/quality/outputs.py", "export/quality/candidates.py", "runtime/engines.py",
-        "runtime/preprocess.py", "runtime/tokenizer.py", "runtime/wordpiece_chars.tsv")  # fmt: skip
+        "runtime/preprocess.py", "runtime/tokenizers.py", "runtime/tokenizer.py", "runtime/bpe.py",
+        "runtime/wordpiece_chars.tsv", "runtime/byte_bpe_chars.tsv")  # fmt: skip
 CONDITIONS = ("all", "no screen", "no text", "no user")
 """What the encoder is given. No screen is a mid-grey one, no text is "", no user is zeros."""
 GREY = 128
@@ -114,11 +115,13 @@ class Outputs:
         embeddings: float32 [4, N, D], one block for each of CONDITIONS.
         texts: float32 [T, D], L2-normalized text tokens.
         golden: float32 [G, D], embeddings of the parity screens.
+        masks: float32 [N, 4, h, w], where the regions were found; empty where the encoder has fixed ones.
     """
 
     embeddings: np.ndarray
     texts: np.ndarray
     golden: np.ndarray
+    masks: np.ndarray
 
 
 def prepare(models: Models, split: TestSplit) -> Work:
@@ -199,9 +202,13 @@ def _run(
         done += 1
         if done % 16 == 0:
             advance(done)
-        (output,) = engine.run(signature, arrays).values()
+        outputs = engine.run(signature, arrays)
+        if REGION_MASKS in outputs:
+            masks.append(outputs.pop(REGION_MASKS)[0])
+        (output,) = outputs.values()
         return output[0]
 
+    masks: list[np.ndarray] = []
     screens = [run("vision", {"image": image[None]}) for image in work.images]
     tokens = [run("text", ids) for ids in work.tokens]
     nobody = np.zeros_like(work.users[0])
@@ -221,7 +228,8 @@ def _run(
         for row in range(len(golden["image"]))
     ]
     texts = normalized(np.stack(tokens)[:, 0]).astype(np.float32)
-    return Outputs(np.stack(blocks), texts, np.stack(whole))
+    found = np.stack(masks[: len(work.users)]) if masks else np.zeros((0, 0, 0, 0), np.float32)
+    return Outputs(np.stack(blocks), texts, np.stack(whole), found)
 
 
 def _key(models: Models, work: Work, paths: Mapping[str, Path], split_sha256: str) -> str:

@@ -10,21 +10,26 @@ from dataclasses import dataclass
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 from matplotlib.font_manager import findfont, get_font
 from matplotlib.offsetbox import AnnotationBbox, OffsetImage
+from matplotlib.patches import Rectangle
 from PIL import Image
 
+from calibration_data.region_cells import region_boxes
 from calibration_data.samples import Sample
 from export.quality.measure import scores
 from export.quality.metrics import right_ranks
 from export.quality.outputs import Outputs, Work
 from export.quality.projection import tsne
-from export.quality.split import TestSplit
+from export.quality.split import SPLITS, TestSplit
 
 DPI = 110
 MARKERS = ("o", "s", "^", "D", "v", "P")
 EXAMPLES, SHOWN = 6, 5
+MASK_COLOURS = ("#e5484d", "#30a46c", "#3e63dd", "#f5a623")
+"""Of title, input field, keyboard and status bar."""
 _RIGHT, _WRONG, _INK, _MUTED = "#2f8f5b", "#a9b4c6", "#1d2330", "#667085"
 _LETTERS = 58
 
@@ -55,11 +60,14 @@ def draw_pictures(split: TestSplit, work: Work, outputs: Outputs) -> dict[str, b
         outputs: of the engine to show.
 
     Returns:
-        `map`, `examples` and `failures` as WebP files; the latter two are left out where there are none.
+        `map`, `examples`, `failures` and `regions` as WebP files; all but the first are left out where there
+        is nothing to show.
     """
     rankings = rank_all(split, work, outputs)
     chosen = {"examples": pick_examples(split, rankings), "failures": pick_failures(rankings)}
     pictures = {"map": _webp(draw_map(split, work, outputs))}
+    if outputs.masks.size:
+        pictures["regions"] = _webp(draw_regions(split, work, outputs.masks))
     return pictures | {n: _webp(draw_rankings(split, work, found)) for n, found in chosen.items() if found}
 
 
@@ -154,6 +162,35 @@ def draw_rankings(split: TestSplit, work: Work, rankings: Sequence[Ranking]) -> 
         screen.set_axis_off()
         _draw_bars(figure.add_subplot(grid[line, 2 * column + 1]), split.samples[ranking.row], ranking)
     return figure
+
+
+def draw_regions(split: TestSplit, work: Work, masks: np.ndarray) -> Figure:
+    """Screens, one of each kind in both splits, under their masks and the outlines of the drawn boxes."""
+    kinds = sorted({sample.kind for sample in split.samples})
+    figure = Figure((1.75 * len(kinds), 7.2), dpi=DPI, layout="constrained")
+    for line, name in enumerate(SPLITS):
+        for column, kind in enumerate(kinds):
+            axes = figure.add_subplot(2, len(kinds), line * len(kinds) + column + 1)
+            axes.set_axis_off()
+            rows = [row for row in split.rows(name) if split.samples[row].kind == kind]
+            if rows:
+                axes.set_title(f"{kind}\n{name}", fontsize=8, color=_MUTED)
+                _draw_masks(axes, work.images[rows[0]], split.samples[rows[0]], masks[rows[0]])
+    return figure
+
+
+def _draw_masks(axes: Axes, image: np.ndarray, sample: Sample, masks: np.ndarray) -> None:
+    height, width = image.shape[:2]
+    axes.imshow(image, interpolation="lanczos")
+    for colour, mask, box in zip(MASK_COLOURS, masks, region_boxes(sample), strict=True):
+        sheet = np.broadcast_to(to_rgba(colour), (*mask.shape, 4)).copy()
+        sheet[..., 3] = 0.6 * mask
+        axes.imshow(sheet, extent=(0, width, height, 0), interpolation="bilinear")
+        present, x, y, w, h = box
+        if present:
+            outline = Rectangle((x * width, y * height), w * width, h * height, fill=False, color=colour)
+            axes.add_patch(outline)
+    axes.set(xlim=(0, width), ylim=(height, 0))
 
 
 def _draw_bars(axes: Axes, sample: Sample, ranking: Ranking) -> None:

@@ -21,6 +21,8 @@ CAPTIONS = {
     "map": "The test screens' embeddings on a plane (t-SNE): colour is the kind of screen, shape the UI kit.",
     "examples": "What the shipped file ranks first, the first screen of each kind that it gets right: "
     "the right text is green.",
+    "regions": "Its masks of the regions over test screens: title red, input field green, keyboard blue, "
+    "status bar yellow; the drawn boxes in outline.",
     "failures": "Its worst failures: the right text, green, lies the furthest behind the first.",
 }
 """Of the pictures, by their names."""

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from calibration_data.samples import BOX_NAMES
 from export.quality.layers import LayerError
 from export.quality.measure import FIGURES
 from export.quality.outputs import CONDITIONS
@@ -33,6 +34,7 @@ def tables(report: Mapping[str, Any]) -> list[Table]:
     return [
         inputs_table(report, shipped),
         engines_table(report),
+        *([regions_table(report)] if shipped.get("regions", {}).get(SPLITS[0]) else []),
         *(confusion_table(shipped, split) for split in SPLITS),
     ]
 
@@ -93,6 +95,19 @@ def _kept(row: Mapping[str, Any]) -> str:
     return f"{100 * share:.1f} % ({_plain(name)})"
 
 
+def regions_table(report: Mapping[str, Any]) -> Table:
+    """How well the masks of every engine lie on the boxes that the screens were drawn with."""
+    lines = tuple(
+        (
+            f"{engine_name(row)}, {_plain(split)}",
+            *(figure_text(row["regions"][split][name]) for name in ("mean", *BOX_NAMES)),
+        )
+        for row in report["engines"]
+        for split in SPLITS
+    )
+    return Table("Masks of the regions: mean IoU with the drawn boxes", ("", "all", *BOX_NAMES), lines)
+
+
 def confusion_table(row: Mapping[str, Any], split: str) -> Table:
     """Which kind is taken for which."""
     kinds, counts = row["kind"][split]["kinds"], row["kind"][split]["confusion"]
@@ -127,8 +142,10 @@ def interval(figure: Sequence[float]) -> str:
     return f"{value:.1f} [{low:.1f}, {high:.1f}]"
 
 
-def figure_text(value: float) -> str:
-    """A figure with three digits; those that would round up to 1 keep what sets them apart."""
+def figure_text(value: float | None) -> str:
+    """A figure with three digits, or a dash; those that would round up to 1 keep what sets them apart."""
+    if value is None:
+        return "-"
     return f"{value:.3f}" if value < 0.9995 or value == 1 else f"{value:.6f}"
 
 

@@ -37,7 +37,7 @@ def quantize_onnx(
         is_static=True,
         per_channel=True,
         operators_to_quantize=list(plan.operators),
-        nodes_to_exclude=_excluded(source, plan),
+        nodes_to_exclude=_excluded(source, signature, plan),
     )
     config.activations_dtype = QuantType.QInt8
     config.reduce_range = signature in plan.seven_bit_weights
@@ -60,7 +60,7 @@ def quantize_onnx(
         path.write_bytes((Path(scratch) / f"{source.stem}_int8.onnx").read_bytes())
 
 
-def _excluded(source: Path, plan: OnnxPlan) -> list[str]:
+def _excluded(source: Path, signature: str, plan: OnnxPlan) -> list[str]:
     import onnx
 
     graph = onnx.load(source, load_external_data=False).graph
@@ -69,8 +69,9 @@ def _excluded(source: Path, plan: OnnxPlan) -> list[str]:
     for node in graph.node:
         weights = constants & set(node.input)
         attention = node.op_type == "MatMul" and not weights and plan.attention_products == "float"
-        # A node is known by its own name and by its weights', which are the PyTorch module's.
-        named = any(re.search(pattern, name) for pattern in plan.exclude for name in (node.name, *weights))
+        # A node is known by its signature and type, and by its weights' names, the PyTorch module's.
+        names = (f"{signature}/{node.op_type}", *weights)
+        named = any(re.search(pattern, name) for pattern in plan.exclude for name in names)
         if attention or named:
             excluded.append(node.name)
     return excluded

@@ -23,7 +23,8 @@ Precisions:
 `calibration` takes the ranges of static activations over the calibration samples: `min_max` is the widest;
 with `moving_average` each sample moves the range by a twentieth, so that one odd screen does not widen it.
 
-In ONNX, `operators` are quantized statically, but for those whose name or weights' name `exclude` finds.
+In ONNX, `operators` are quantized statically, but for those where `exclude` finds the name of a weight, which
+is the PyTorch module's, or the signature with the operator's type, such as `fuse/MatMul`.
 `attention_products` says whether a MatMul of two activations is among them (`int8`) or not (`float`).
 `seven_bit_weights` names signatures whose INT8 weights use seven bits: ONNX Runtime's x86 kernel for products
 of a single row saturates with eight where the CPU has no VNNI.

@@ -5,13 +5,14 @@ import pytest
 import torch
 from PIL import Image, ImageDraw
 
-from encoder.train.region_masks import covered, iou, mask_loss, mean_iou
+from calibration_data.region_cells import covered, region_ious
+from encoder.train.region_masks import mask_loss
 
 ABSENT = [0.0] * 5
 
 
 def boxes(*rows):
-    return torch.tensor([[*rows, *[ABSENT] * (4 - len(rows))]])
+    return np.array([[*rows, *[ABSENT] * (4 - len(rows))]])
 
 
 def test_cells_are_covered_as_a_picture_drawn_large_and_made_small_says():
@@ -27,14 +28,21 @@ def test_cells_are_covered_as_a_picture_drawn_large_and_made_small_says():
 
 
 def test_iou_of_half_a_box_is_a_half():
-    whole, half = (covered(boxes([1.0, 0.0, 0.0, 1.0, height]), (32, 16)) for height in (0.4, 0.2))
-    assert float(iou(half, whole)[0, 0]) == pytest.approx(0.5)
-    assert mean_iou(half, whole) == pytest.approx(0.5)  # regions that are not there do not count
-    assert mean_iou(whole, whole) == pytest.approx(1.0)
+    right, half = (boxes([1.0, 0.0, 0.0, 1.0, height]) for height in (0.5, 0.25))
+    masks = covered(half, (32, 16))
+    found = region_ious(masks, right, (256, 128))
+    assert found[0, 0] == pytest.approx(0.5) and np.isnan(found[0, 1:]).all()  # absent regions do not count
+    assert region_ious(masks, half, (256, 128))[0, 0] == pytest.approx(1.0)
+
+
+def test_an_edge_inside_a_cell_is_found_between_the_cells():
+    """A cell that is covered in part says where in it the edge lies."""
+    right = boxes([1.0, 0.0, 0.0, 1.0, 101 / 256])
+    assert region_ious(covered(right, (32, 16)), right, (256, 128))[0, 0] > 0.98
 
 
 def test_the_loss_falls_as_masks_come_closer_and_asks_for_nothing_where_there_is_nothing():
-    right = covered(boxes([1.0, 0.2, 0.1, 0.6, 0.3]), (32, 16))
+    right = torch.from_numpy(covered(boxes([1.0, 0.2, 0.1, 0.6, 0.3]), (32, 16)))
     close, far = mask_loss(right * 0.9 + 0.05, right), mask_loss(torch.full_like(right, 0.5), right)
     assert mask_loss(right, right) < close < far
     nothing = torch.zeros(1, 4, 32, 16)

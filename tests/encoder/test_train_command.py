@@ -12,6 +12,7 @@ import torch
 from safetensors.torch import load_file
 
 from encoder import build
+from encoder.config import CHECKPOINTS
 from encoder.train import TrainError
 from encoder.train.__main__ import main
 from encoder.train.checkpoint import CHECKPOINT, load_checkpoint
@@ -145,11 +146,44 @@ def test_training_starts_from_a_file_and_imitates_a_teacher(train, run, tmp_path
     )
 
 
+def test_another_preset_gives_the_parts_that_are_the_same_and_frozen_text_stays(train, tmp_path):
+    code, said = train(
+        "--preset", "balanced_sam", "--init", "balanced", "--freeze-text", "--rate", "0.003", "--steps", "1"
+    )
+    assert code == 0 and "from balanced: backbone, global_view, text, user, fusion" in said
+    before = load_file(CHECKPOINTS / "balanced.safetensors")
+    after = load_file(tmp_path / "run" / "encoder.safetensors")
+    text = {name for name in before if name.startswith("text.")}
+    changed = {name for name in text if not torch.equal(before[name], after[name])}
+    assert changed == {"text.projection.weight", "text.projection.bias"}
+    assert not torch.equal(before["fusion.query"], after["fusion.query"])
+
+
 def test_regions_that_are_found_learn_from_the_boxes(train, tmp_path):
     code, _ = train("--preset", "balanced_sam", "--steps", "6", "--rate", "0.003")
     assert code == 0
     lines = [json.loads(line) for line in (tmp_path / "run/context/metrics.jsonl").read_text().splitlines()]
     assert lines[5]["masks"] < lines[0]["masks"] and 0 < lines[-1]["mask_iou"] < 1
+
+
+def test_the_regions_stage_trains_nothing_but_regions_and_the_next_stage_goes_on_from_it(train, tmp_path):
+    steps = ("--stage", "regions", "--region-steps", "12")
+    assert train("--preset", "balanced_sam", "--init", "balanced", *steps)[0] == 0
+    lines = [json.loads(line) for line in (tmp_path / "run/regions/metrics.jsonl").read_text().splitlines()]
+    assert lines[11]["masks"] < lines[0]["masks"] and 0 < lines[-1]["mask_iou"] < 1
+    before = load_file(CHECKPOINTS / "balanced.safetensors")
+    after = load_file(tmp_path / "run" / "regions" / "encoder.safetensors")
+    assert all(torch.equal(before[name], after[name]) for name in before if not name.startswith("regions."))
+    assert train("--preset", "balanced_sam", "--init", "balanced", "--rate", "1e-9", "--steps", "1")[0] == 0
+    last = load_file(tmp_path / "run" / "encoder.safetensors")
+    found = "regions.decoder.prompts"
+    torch.testing.assert_close(last[found], after[found], atol=1e-6, rtol=0)
+
+
+def test_fixed_regions_have_nothing_to_learn(train, tmp_path):
+    code, error = train("--stage", "regions", "--region-steps", "1")
+    assert code == 2 and "balanced has fixed regions: there is nothing to learn" in one_line(error)
+    assert not (tmp_path / "run").exists()
 
 
 def test_frozen_vision_stays_as_it_is_and_its_tokens_are_read_once(train, run, tmp_path, monkeypatch):

@@ -5,7 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from export.quality.measure import headline, kept, kinds, nearest_kinds, retrieval, sentences
+from calibration_data.region_cells import covered, region_boxes
+from calibration_data.samples import BOX_NAMES
+from export.quality.measure import headline, kept, kinds, nearest_kinds, regions, retrieval, sentences
 from export.quality.outputs import CONDITIONS, Models, Outputs, Work, prepare
 from export.quality.pictures import draw_pictures, pick_examples, pick_failures, rank_all
 from export.quality.split import TestSplit, read_split
@@ -33,7 +35,8 @@ def perfect(split, work) -> Outputs:
     embeddings = texts[work.candidates[:, 0]] + 0.5 * texts[captions]
     embeddings /= np.linalg.norm(embeddings, axis=1, keepdims=True)
     blind = random.normal(size=embeddings.shape).astype(np.float32)
-    return Outputs(np.stack([embeddings, blind, embeddings, embeddings]), texts, embeddings[:4])
+    blocks = np.stack([embeddings, blind, embeddings, embeddings])
+    return Outputs(blocks, texts, embeddings[:4], np.zeros((0, 0, 0, 0), np.float32))
 
 
 def test_the_perfect_one_is_always_right_and_a_blind_one_is_as_good_as_chance(split, work, perfect):
@@ -53,6 +56,27 @@ def test_a_collapsed_encoder_gets_nothing_from_ties(split, work, perfect):
     collapsed = replace(perfect, embeddings=one, texts=np.ones_like(perfect.texts) / 16)
     assert retrieval(collapsed, work, split.rows("test"))["all"]["r5"] == [0, 0, 0]
     assert sentences(collapsed, work, split) == pytest.approx(0, abs=0.05)
+
+
+def test_masks_are_judged_by_the_drawn_boxes_and_shown_over_the_screens(split, work, perfect):
+    """Masks that are the boxes are right; masks of zeros find nothing."""
+    drawn = {"title": (0, 20, 190, 30), "input": (10, 300, 80, 24), "keyboard": None}
+    samples = tuple(replace(sample, boxes=drawn, width=200, height=400) for sample in split.samples)
+    split = replace(split, samples=samples)
+    boxes = np.array([region_boxes(sample) for sample in split.samples])
+    masks = covered(boxes, (32, 16))
+    rows = split.rows("test")
+    right = regions(replace(perfect, masks=masks), work, split, rows)
+    assert list(right) == [*BOX_NAMES, "mean"] and right["mean"] > 0.9
+    assert right["keyboard"] is None and right["status"] is None
+    blank = regions(replace(perfect, masks=np.zeros_like(masks)), work, split, rows)
+    assert blank["mean"] == 0
+    left = masks.copy()
+    left[..., 7:] = 0  # of columns 0 to 15 of 16, where the title lies
+    assert regions(replace(perfect, masks=left), work, split, rows)["title"] < 0.55
+    assert regions(perfect, work, split, rows) is None
+    pictures = draw_pictures(split, work, replace(perfect, masks=masks))
+    assert "regions" in pictures and "regions" not in draw_pictures(split, work, perfect)
 
 
 def test_only_what_is_asked_for_counts(split, work, perfect):

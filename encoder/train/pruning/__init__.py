@@ -1,0 +1,1 @@
+"""Pruning: a preset's encoder cut to a budget of parameters, which then learns from the whole one."""
