@@ -10,6 +10,7 @@ from pathlib import Path
 from rich.console import Console
 
 from encoder.config import PRESETS
+from export.budgets import QUALITY_CENTRED
 from export.planning.report import draw, print_search
 from export.quantize.plan import PLANS, PlanError
 from export.report.console import step_progress
@@ -18,9 +19,8 @@ from export.request import ROOT, read_request
 from runtime.terminal import Parser
 
 EXIT_GATE = 1
-CENTRED_LIMIT, BYTES_LIMIT = 0.96, 4_900_000
-"""What a plan must keep on the judged calibration screens: a hundredth more than parity asks, since other
-screens may be worse, and the size of the file."""
+BYTES_LIMIT = 4_900_000
+"""Of the file. The other limit, on the judged calibration screens, is that of parity."""
 
 
 def make_parser() -> Parser:
@@ -40,7 +40,7 @@ def make_parser() -> Parser:
     add(
         "--cosine",
         type=float,
-        default=CENTRED_LIMIT,
+        default=QUALITY_CENTRED,
         metavar="X",
         help="least centred cosine (default %(default)s)",
     )

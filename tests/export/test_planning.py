@@ -12,7 +12,7 @@ from export.planning.groups import Group, integer_groups, unit_of
 from export.planning.report import draw
 from export.planning.search import Point, Search, Sensitivity, bargains, cheapest, search
 from export.planning.trial import Trial, Trials
-from export.quantize.plan import Rule, TflitePlan, load_plan
+from export.quantize.plan import PLANS, Rule, TflitePlan, load_plan
 from export.quantize.tflite import operators
 
 PLAN = TflitePlan("fp16", "min_max", (Rule("net", ("CONV_2D", "FULLY_CONNECTED"), "static_int8"),))
@@ -117,6 +117,19 @@ def test_explaining_needs_a_committed_search(capsys, monkeypatch, tmp_path):
     monkeypatch.setattr("export.planning.command.PLANS", tmp_path)
     assert main(["plan", "balanced", "--explain"]) == 2
     assert "no search is committed" in capsys.readouterr().err
+
+
+def test_the_committed_search_explains_the_committed_plan(capsys):
+    """Its plan is the cheapest that was tried of those within the limits."""
+    assert main(["plan", "balanced", "--explain"]) == 0
+    assert "chosen on a76: given" in capsys.readouterr().out
+    found = json.loads((PLANS / "balanced.search.json").read_text())
+    fit = [
+        point for point in found["points"]
+        if point["cosine_min"] >= found["limits"]["cosine_min"]
+        and point["file_bytes"] <= found["limits"]["file_bytes"]
+    ]  # fmt: skip
+    assert min(fit, key=lambda point: sum(point["minsns"].values()))["name"] == found["chosen"]
 
 
 def test_a_trial_measures_a_real_file_on_the_emulated_phone(bundle_dir, tmp_path):
