@@ -58,6 +58,8 @@ class PruningRun(Run):
                 f"{options.preset}: this preset has no trained weights: train it first, or name them with "
                 "--weights FILE"
             )
+        if not self.file.is_file():
+            raise TrainError(f"{self.file}: no such weights file")
         teacher = f"{options.preset}={options.init}" if options.init else options.preset
         self.of_whole = options
         options = replace(options, preset=name_of(config), init=str(out / PRUNED), teacher=teacher)
