@@ -17,10 +17,10 @@ from torch import Tensor, nn
 from encoder.model import Encoder
 from encoder.train import TrainingDivergedError
 from encoder.train.checkpoint import load_checkpoint, load_part, part, save_checkpoint
+from encoder.train.kernels import mixed_precision, suit_kernels
 from encoder.train.monitor import Monitor
 from encoder.train.optimizer import Average, make_optimizer, optimizer_tensors, restore_optimizer, set_rates
 from encoder.train.options import StageOptions
-from encoder.train.teacher import has_bfloat16
 
 
 class Stage(Protocol):
@@ -75,12 +75,8 @@ class Loop:
         self.stage, self.encoder, self.settings = stage, encoder, dict(settings)
         self.folder, self.monitor, self.pace = folder, monitor, pace
         encoder.to(stage.device)
-        # Convolutions are faster where channels lie together; the images come that way as well.
-        encoder.backbone.to(memory_format=torch.channels_last)
+        suit_kernels(encoder, stage.device)
         stage.heads.to(stage.device)
-        _no_dropout(encoder)
-        if stage.device.type == "cpu" and has_bfloat16():
-            _plain_attention(encoder)
         trained = stage.trained(encoder)
         for name, parameter in encoder.named_parameters():
             parameter.requires_grad_(name in trained)
@@ -150,7 +146,7 @@ class Loop:
             Stopped: `stop_asked` was set, or `stop_after` is reached; the state is saved.
         """
         if self.progress < 1:
-            with _mixed_precision(self.stage.device):
+            with mixed_precision(self.stage.device):
                 self.stage.begin(self.encoder)
         saved = validated = self.seconds
         with ThreadPoolExecutor(1) as pool, _repeatable(self.stage.device):
@@ -183,7 +179,7 @@ class Loop:
         self.encoder.train()
         self.stage.heads.train()
         part_of_rate = set_rates(self.optimizer, progress, self.stage.options.warmup)
-        with _mixed_precision(self.stage.device):
+        with mixed_precision(self.stage.device):
             parts = self.stage.loss(self.encoder, batch, self.step, progress)
         total = torch.stack(list(parts.values())).sum()
         values = dict(zip(parts, torch.stack(list(parts.values())).tolist(), strict=True))
@@ -228,23 +224,3 @@ def _repeatable(device: torch.device) -> Iterator[None]:
     finally:
         torch.use_deterministic_algorithms(before[0])
         torch.utils.deterministic.fill_uninitialized_memory = before[1]
-
-
-def _no_dropout(encoder: nn.Module) -> None:
-    """These encoders are small and see each text once or twice: dropout would only slow them down."""
-    for module in encoder.modules():
-        if isinstance(module, nn.Dropout):
-            module.p = 0.0
-
-
-def _mixed_precision(device: torch.device):
-    """bfloat16 where the processor multiplies it itself."""
-    fast = torch.cuda.is_bf16_supported() if device.type == "cuda" else has_bfloat16()
-    return torch.autocast(device.type, torch.bfloat16, enabled=fast)
-
-
-def _plain_attention(encoder: nn.Module) -> None:
-    """PyTorch's fused attention is slow in bfloat16 on a CPU; plain products and a softmax are not."""
-    for module in encoder.modules():
-        if hasattr(module, "fused_attn"):
-            module.fused_attn = False
