@@ -16,7 +16,7 @@ import numpy as np
 from PIL import Image
 
 from calibration_data import ROOT, CalibrationDataError
-from calibration_data.samples import SAMPLES, Sample, read_samples
+from calibration_data.samples import SAMPLES, Box, Sample, read_samples
 from runtime.preprocess import load_image
 
 FOLDER = ROOT / "test_split"
@@ -109,10 +109,20 @@ def write_split(
 
 
 def _line(sample: Sample) -> dict:
-    """A sample as a line of samples.jsonl. Boxes belong to the original screen and are left out."""
+    """A sample as a line of samples.jsonl, its boxes in pixels of the small screen."""
     height, width = SIZE
-    changed = {"image": f"{SCREENS}/{sample.id}.webp", "boxes": {}, "width": width, "height": height}
+    changed = {"image": f"{SCREENS}/{sample.id}.webp", "width": width, "height": height}
+    changed["boxes"] = {name: box and _shrunk(box, sample) for name, box in sample.boxes.items()}
     return asdict(sample) | changed | {"siblings": list(sample.siblings), "user": list(sample.user)}
+
+
+def _shrunk(box: Box, sample: Sample) -> list[float]:
+    """A box of a sample's screen on the resized one, to a sixteenth of a pixel, in which sums are exact."""
+    x, y, width, height = box
+    down, right = SIZE[0] / sample.height, SIZE[1] / sample.width
+    edges = (x * right, y * down, (x + width) * right, (y + height) * down)
+    left, top, end, bottom = (round(edge * 16) / 16 for edge in edges)
+    return [left, top, end - left, bottom - top]
 
 
 def _screen(sample: Sample) -> Image.Image:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,7 +17,12 @@ def walk(path: Path) -> Iterator[tuple]:
     """Yields (signature, operator name, layer name, operator, subgraph) of each operator of a file."""
     from ai_edge_litert.tools import flatbuffer_utils
 
-    model = flatbuffer_utils.read_model(str(path))
+    yield from _walk(flatbuffer_utils.read_model(str(path)))
+
+
+def _walk(model) -> Iterator[tuple]:
+    from ai_edge_litert.tools import flatbuffer_utils
+
     kinds = {code: name for name, code in vars(flatbuffer_utils.BuiltinOperator).items() if name.isupper()}
     parts = {entry.subgraphIndex: entry.signatureKey.decode() for entry in model.signatureDefs}
     for index, graph in enumerate(model.subgraphs):
@@ -24,6 +30,27 @@ def walk(path: Path) -> Iterator[tuple]:
             kind = kinds[model.operatorCodes[operator.opcodeIndex].builtinCode]
             name = "".join(graph.tensors[output].name.decode() + ";" for output in operator.outputs)
             yield parts.get(index, str(index)), kind, name, operator, graph
+
+
+def of_shared_weights(path: Path) -> Iterator[list[tuple[str, str]]]:
+    """Yields the linear layers that share their weights, as names of input and output, of a signature's each.
+
+    Such are the steps of an unrolled recurrent layer.
+    """
+    from ai_edge_litert.tools import flatbuffer_utils
+
+    model = flatbuffer_utils.read_model(str(path))
+    sharing = defaultdict(list)
+    for part, kind, _, operator, graph in _walk(model):
+        if kind == "FULLY_CONNECTED":
+            read, weight, written = (graph.tensors[i] for i in (*operator.inputs[:2], operator.outputs[0]))
+            data = model.buffers[weight.buffer].data
+            if data is not None:
+                # Small tensors are written once for each of their uses.
+                sharing[part, tuple(weight.shape), bytes(data)].append(
+                    (read.name.decode(), written.name.decode())
+                )
+    yield from (layers for layers in sharing.values() if len(layers) > 1)
 
 
 def layer_precisions(path: Path) -> list[dict[str, str]]:

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from export.quantize.byte_input import bypass_float
-from export.quantize.layers import walk
+from export.quantize.layers import of_shared_weights, walk
 from export.quantize.packed_words import PACKED, pack_lookups
 from export.quantize.plan import PlanError, Rule, TflitePlan
 from export.tflite import quiet
@@ -122,7 +122,22 @@ def _calibrate(source: Path, engine, plan: TflitePlan, samples) -> dict:
     update = {"min_max": qsv_utils.min_max_update, "moving_average": qsv_utils.moving_average_update}
     collector = calibrator.Calibrator(str(source), num_threads=2, qsv_update_func=update[plan.calibration])
     collector.calibrate(samples, engine._recipe_manager)
-    return collector.get_model_qsvs()
+    ranges = collector.get_model_qsvs()
+    for layers in of_shared_weights(source):
+        # With one scale for all, an engine packs their weights once.
+        for tensors in zip(*layers, strict=True):
+            _join(ranges, tensors)
+    return ranges
+
+
+def _join(ranges: dict, tensors: Iterable[str]) -> None:
+    """Gives tensors one range that holds the range of each."""
+    found = [ranges[name] for name in tensors if "min" in ranges.get(name, ())]
+    if found:
+        least = np.minimum.reduce([entry["min"] for entry in found])
+        most = np.maximum.reduce([entry["max"] for entry in found])
+        for entry in found:
+            entry["min"], entry["max"] = least.copy(), most.copy()
 
 
 def _finished(model_bytes: bytes, plan: TflitePlan) -> bytes:

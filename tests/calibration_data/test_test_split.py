@@ -89,6 +89,13 @@ def test_a_test_split_is_what_the_dataset_holds_in_small(dataset, teacher, tmp_p
             "language",
         ):
             assert getattr(own, key) == getattr(source, key)
+        assert own.boxes.keys() == source.boxes.keys()
+        for name, box in source.boxes.items():
+            if box is None:
+                assert own.boxes[name] is None
+                continue
+            parts = np.divide(box, (source.width, source.height) * 2)
+            np.testing.assert_allclose(np.divide(own.boxes[name], (128, 256) * 2), parts, atol=0.001)
         with Image.open(own.image) as image:
             assert image.size == (128, 256) == (own.width, own.height)
         pixels, original = (load_image(path, (256, 128)).astype(float) for path in (own.image, source.image))
