@@ -113,7 +113,9 @@ def _line(sample: Sample) -> dict:
     height, width = SIZE
     changed = {"image": f"{SCREENS}/{sample.id}.webp", "width": width, "height": height}
     changed["boxes"] = {name: box and _shrunk(box, sample) for name, box in sample.boxes.items()}
-    return asdict(sample) | changed | {"siblings": list(sample.siblings), "user": list(sample.user)}
+    line = asdict(sample) | changed | {"siblings": list(sample.siblings), "user": list(sample.user)}
+    del line["kind_caption"]  # of training alone
+    return line
 
 
 def _shrunk(box: Box, sample: Sample) -> list[float]:

@@ -154,6 +154,8 @@ def test_the_committed_split_is_small_complete_and_its_own_size(committed):
     for sample in committed.samples:
         with Image.open(io.BytesIO(sample.image.read_bytes())) as image:
             assert image.size == (128, 256)
+        assert set(sample.boxes) == {"title", "input", "keyboard", "status"}
+        assert sample.boxes["title"] and sample.boxes["status"]
 
 
 def test_the_committed_contexts_have_right_targets_and_200_candidates(committed):
