@@ -81,7 +81,8 @@ def add_lengths(parser: Parser) -> None:
     )
     add(
         "--rate", type=_rate, default=context.rate, metavar="X",
-        help="learning rate; 3 times as much for the backbone, a fifth for the text (default %(default)s)",
+        help="learning rate; 3 times as much for the backbone, a fifth for the text but with "
+        "--freeze-text (default %(default)s)",
     )  # fmt: skip
     add(
         "--low-resolution-share", type=_share, default=context.low_resolution_share, metavar="X",
@@ -98,6 +99,11 @@ def add_lengths(parser: Parser) -> None:
     add(
         "--kind-weight", type=_weight, default=context.kind_weight, metavar="X",
         help="of the kind of app in the loss (default %(default)s)",
+    )  # fmt: skip
+    add(
+        "--text-weight", type=_weight, default=context.text_weight, metavar="X",
+        help="of the sentence encoder's view of texts in the loss of the context stage, which embeds all "
+        "corpora first; 0: without it (default %(default)s)",
     )  # fmt: skip
     add(
         "--freeze-vision", action="store_true",
@@ -128,10 +134,12 @@ def read_options(given: argparse.Namespace) -> Options:
     default = Options()
     context = replace(
         default.context, steps=steps, minutes=minutes * shares["context"],
-        batch=given.batch, rate=given.rate, backbone_rate=3 * given.rate, text_rate=0.2 * given.rate,
+        batch=given.batch, rate=given.rate, backbone_rate=3 * given.rate,
+        # A projection that learns alone begins with nothing.
+        text_rate=given.rate * (1.0 if given.freeze_text else 0.2),
         low_resolution_share=0.0 if given.freeze_vision else given.low_resolution_share,
         rounded_share=given.rounded_share, frozen_vision=given.freeze_vision, frozen_text=given.freeze_text,
-        caption_weight=given.caption_weight, kind_weight=given.kind_weight,
+        caption_weight=given.caption_weight, kind_weight=given.kind_weight, text_weight=given.text_weight,
     )  # fmt: skip
     options = replace(
         default, preset=given.preset, data=given.data, seed=given.seed, init=given.init, context=context,

@@ -175,7 +175,7 @@ class Run:
                 cache=self.cache, on_progress=ScreenProgress(self.console),
             )  # fmt: skip
         context, text = options.context, None
-        if context.text_batch and options.text_teacher:
+        if context.text_batch and context.text_weight and options.text_teacher:
             extra = {text for sample in self._read()["train"] for text in (sample.target, sample.caption)}
             text = self._distillation(context.text_batch, sorted(extra))
         imitation = Imitation(options.teacher, self.config, self.device) if options.teacher else None
