@@ -112,7 +112,7 @@ def search(
         done += 1
         return trials.measure(replace(plan, rules=rules))
 
-    packed = tuple(rule for rule in plan.rules if rule.precision == "packed_int4")
+    packed = tuple(rule for rule in plan.rules if rule.precision.startswith("packed"))
     points = [Point("given", (), measure(plan.rules, "the given plan"))]
     points += [Point(name, (), measure((*rules, *packed), name)) for name, rules in STARTS.items()]
     base = points[0].trial

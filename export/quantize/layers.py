@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
-from export.quantize.packed_words import PACKED, UNPACKED
+from export.quantize.packed_words import FINE, UNPACKED, UNPACKED_6
 
 MOVES = ("RESHAPE", "TRANSPOSE", "SLICE", "SQUEEZE", "EXPAND_DIMS", "QUANTIZE", "DEQUANTIZE", "CAST")
 """Operators that compute nothing of the model's own."""
@@ -57,7 +57,8 @@ def layer_precisions(path: Path) -> list[dict[str, str]]:
     """Lists `signature`, `layer`, `operator` and `precision` of every operator that computes, in order.
 
     Precision is `static_int8` (INT8 in and out), `dynamic_int8` (INT8 weights, float in and out),
-    `weight_int4` (4-bit weights, float out), `packed_int4` (a packed table, float out) or `float`.
+    `weight_int4` (4-bit weights, float out), `packed_int4` and `packed_int6` (a packed table, float out) or
+    `float`.
     """
     from ai_edge_litert.tools import flatbuffer_utils
 
@@ -69,9 +70,10 @@ def layer_precisions(path: Path) -> list[dict[str, str]]:
         inputs = [graph.tensors[index] for index in operator.inputs if index >= 0]
         integer = any(tensor.type == types.INT8 for tensor in inputs)
         if UNPACKED in name:
-            if kind != "GATHER" or not integer:
+            if kind != "GATHER" or not integer or FINE in name:
                 continue  # what unpacks is no layer of the model
-            kind, name, precision = "EMBEDDING_LOOKUP", name.split(UNPACKED)[0], PACKED
+            precision = "packed_int6" if UNPACKED_6 in name else "packed_int4"
+            kind, name = "EMBEDDING_LOOKUP", name.split(UNPACKED)[0]
         elif any(tensor.type == types.INT4 for tensor in inputs):
             precision = "weight_int4"
         elif graph.tensors[operator.outputs[0]].type == types.INT8:

@@ -1,60 +1,86 @@
-"""Stores a table of word vectors in 4 bits by means that every engine has: two numbers in a byte.
+"""Stores a table of word vectors in 4 or 6 bits by means that every engine has.
 
 The look-up of a 4-bit tensor is an operator that TensorFlow Lite 2.16 does not have. Here a byte holds
 16 * high + low, both from -7 to 7, and each row has a scale; after the look-up `high` is the floor of
 (byte + 8) / 16 and `low` the rest, exact in fp16 too. A row's first half is `high`, its second half `low`.
+
+In 6 bits a number is 4 * coarse + fine: `coarse` is stored as above, and `fine`, from -2 to 1, in a second
+table, four quarters of a row in a byte.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-LEVELS = 7
-"""Largest magnitude of a number."""
-PACKED = "packed_int4"
-UNPACKED = "unpacked;"
-"""In the names of the tensors that unpacking brings."""
+LEVELS = {4: 7, 6: 29}
+"""Largest magnitude of a number by bits; in 6 bits both parts stay within theirs."""
+PACKED = {"packed_int4": 4, "packed_int6": 6}
+"""Bits by a plan's precision."""
+UNPACKED, UNPACKED_6, FINE = "unpacked;", "unpacked;6;", "unpacked;fine;"
+"""In the names of the tensors that unpacking brings; the latter two in 6 bits."""
+_FINE_DIGITS = (64, 16, 4)
 
 
-def pack(table: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def pack(table: np.ndarray, bits: int = 4) -> tuple[list[np.ndarray], np.ndarray]:
     """Packs a table.
 
     Args:
-        table: float32 [V, D], D even.
+        table: float32 [V, D], D even, in 6 bits a multiple of 4.
+        bits: 4 or 6.
 
     Returns:
-        Bytes, int8 [V, D / 2], and the scale of each row, float32 [V, 1].
+        Bytes, int8 [V, D / 2], and in 6 bits int8 [V, D / 4] too, and the scale of each row, float32 [V, 1].
 
     Raises:
-        ValueError: D is odd.
+        ValueError: D is not such a number.
     """
-    if table.shape[1] % 2:
+    parts = 2 if bits == 4 else 4  # that a row is cut into, for a byte to hold a number of each
+    if table.shape[1] % parts:
         raise ValueError(
-            f"a table of {table.shape[1]} columns cannot be packed in pairs: the number must be even"
+            f"a table of {table.shape[1]} columns cannot be packed in {bits} bits: the number must be a "
+            f"multiple of {parts}"
         )
-    scale = np.abs(table).max(axis=1, keepdims=True) / LEVELS
+    scale = np.abs(table).max(axis=1, keepdims=True) / LEVELS[bits]
     levels = np.rint(table / np.where(scale > 0, scale, 1.0))
+    if bits == 4:
+        return [_pairs(levels)], scale.astype(np.float32)
+    coarse = np.floor((levels + 2) / 4)
+    first, second, third, last = np.split(levels - 4 * coarse + 2, 4, axis=1)
+    fine = 64 * first + 16 * second + 4 * third + last - 128
+    return [_pairs(coarse), fine.astype(np.int8)], scale.astype(np.float32)
+
+
+def _pairs(levels: np.ndarray) -> np.ndarray:
     high, low = np.split(levels, 2, axis=1)
-    return (16 * high + low).astype(np.int8), scale.astype(np.float32)
+    return (16 * high + low).astype(np.int8)
 
 
-def unpack(packed: np.ndarray, scale: np.ndarray) -> np.ndarray:
+def unpack(packed: Sequence[np.ndarray], scale: np.ndarray) -> np.ndarray:
     """Returns the table that the packed one stands for, float32 [V, D]."""
-    values = packed.astype(np.float32)
+    values = packed[0].astype(np.float32)
     high = np.floor((values + 8) / 16)
-    return np.concatenate([high, values - 16 * high], axis=1) * scale
+    levels = np.concatenate([high, values - 16 * high], axis=1)
+    if len(packed) > 1:
+        rest, digits = packed[1].astype(np.float32) + 128, []
+        for digit in _FINE_DIGITS:
+            digits.append(np.floor(rest / digit))
+            rest = rest - digit * digits[-1]
+        levels = 4 * levels + np.concatenate([*digits, rest], axis=1) - 2
+    return levels * scale
 
 
-def pack_lookups(model: Any, schema: Any, layers: str) -> int:
+def pack_lookups(model: Any, schema: Any, layers: str, bits: int = 4) -> int:
     """Replaces, in place, look-ups in float tables by look-ups in packed ones.
 
     Args:
         model: a `ModelT` of LiteRT's flatbuffer tools.
         schema: the module of its classes.
         layers: which look-ups: an expression that their output's name contains.
+        bits: of a number, 4 or 6.
 
     Returns:
         How many were replaced.
@@ -67,7 +93,7 @@ def pack_lookups(model: Any, schema: Any, layers: str) -> int:
             chosen = model.operatorCodes[operator.opcodeIndex].builtinCode == lookup
             table = graph.tensors[operator.inputs[1]] if chosen else None
             if chosen and table.type == schema.TensorType.FLOAT32 and re.search(layers, _text(output.name)):
-                operators += _Unpacking(model, schema, graph, _text(output.name)).replace(operator)
+                operators += _Unpacking(model, schema, graph, _text(output.name), bits).replace(operator)
                 done += 1
             else:
                 operators.append(operator)
@@ -78,8 +104,9 @@ def pack_lookups(model: Any, schema: Any, layers: str) -> int:
 class _Unpacking:
     """Builds the operators that look rows up and unpack them."""
 
-    def __init__(self, model: Any, schema: Any, graph: Any, name: str):
-        self.model, self.schema, self.graph, self.name = model, schema, graph, name
+    def __init__(self, model: Any, schema: Any, graph: Any, name: str, bits: int):
+        self.model, self.schema, self.graph, self.bits = model, schema, graph, bits
+        self.name, self.mark = name, UNPACKED if bits == 4 else UNPACKED_6
         self.operators: list[Any] = []
 
     def replace(self, lookup: Any) -> list[Any]:
@@ -87,23 +114,53 @@ class _Unpacking:
         ids, table = lookup.inputs
         buffer = self.model.buffers[self.graph.tensors[table].buffer]
         rows, width = self.graph.tensors[table].shape
-        bytes_, scales = pack(np.frombuffer(bytes(buffer.data), np.float32).reshape(rows, width))
-        buffer.data = np.frombuffer(bytes_.tobytes(), np.uint8)
+        packed, scales = pack(np.frombuffer(bytes(buffer.data), np.float32).reshape(rows, width), self.bits)
+        buffer.data = np.frombuffer(packed[0].tobytes(), np.uint8)
         self.graph.tensors[table].type = self.schema.TensorType.INT8
-        self.graph.tensors[table].shape = np.array(bytes_.shape, np.int32)
-        self.graph.tensors[table].name = f"{self.name}{UNPACKED}table".encode()
-        count, half = int(self.graph.tensors[ids].shape[0]), width // 2
-        packed = self._gather(table, ids, [count, half], self.schema.TensorType.INT8)
-        values = self._add("CAST", [packed], [count, half])
-        shifted = self._add("ADD", [values, self._constant(8.0)], [count, half], "AddOptions")
-        ratio = self._add("MUL", [shifted, self._constant(1 / 16)], [count, half], "MulOptions")
-        high = self._add("FLOOR", [ratio], [count, half])
-        whole = self._add("MUL", [high, self._constant(16.0)], [count, half], "MulOptions")
-        low = self._add("SUB", [values, whole], [count, half], "SubOptions")
-        both = self._add("CONCATENATION", [high, low], [count, width], "ConcatenationOptions", axis=1)
+        self.graph.tensors[table].shape = np.array(packed[0].shape, np.int32)
+        self.graph.tensors[table].name = f"{self.name}{self.mark}table".encode()
+        count = int(self.graph.tensors[ids].shape[0])
+        levels = self._pairs(table, ids, count, width)
+        if self.bits == 6:
+            self.mark = FINE
+            coarse = self._binary("MUL", levels, 4.0)
+            levels = self._binary("ADD", coarse, self._fine(packed[1], ids, count, width))
+            levels = self._binary("SUB", levels, 2.0)
         scale = self._gather(self._constant(scales), ids, [count, 1], self.schema.TensorType.FLOAT32)
-        self._add("MUL", [both, scale], None, "MulOptions", output=int(lookup.outputs[0]))
+        self._add("MUL", [levels, scale], None, "MulOptions", output=int(lookup.outputs[0]))
         return self.operators
+
+    def _pairs(self, table: int, ids: int, count: int, width: int) -> int:
+        """Looks rows up of which a byte holds two numbers; returns them, [count, width]."""
+        packed = self._gather(table, ids, [count, width // 2], self.schema.TensorType.INT8)
+        values = self._add("CAST", [packed], [count, width // 2])
+        high = self._floor(self._binary("ADD", values, 8.0), 16)
+        low = self._binary("SUB", values, self._binary("MUL", high, 16.0))
+        return self._concatenated([high, low], count, width)
+
+    def _fine(self, packed: np.ndarray, ids: int, count: int, width: int) -> int:
+        """Looks rows up of which a byte holds four numbers from 0 to 3; returns them, [count, width]."""
+        table = self._constant(packed)
+        found = self._gather(table, ids, [count, width // 4], self.schema.TensorType.INT8)
+        rest, digits = self._binary("ADD", self._add("CAST", [found], [count, width // 4]), 128.0), []
+        for digit in _FINE_DIGITS:
+            digits.append(self._floor(rest, digit))
+            rest = self._binary("SUB", rest, self._binary("MUL", digits[-1], float(digit)))
+        return self._concatenated([*digits, rest], count, width)
+
+    def _floor(self, tensor: int, digit: int) -> int:
+        """The floor of a tensor over a number."""
+        ratio = self._binary("MUL", tensor, 1 / digit)
+        return self._add("FLOOR", [ratio], list(self.graph.tensors[ratio].shape))
+
+    def _binary(self, operator: str, tensor: int, other: int | float) -> int:
+        """A tensor and another one, or a number, which is a float."""
+        second = self._constant(other) if isinstance(other, float) else other
+        shape = list(self.graph.tensors[tensor].shape)
+        return self._add(operator, [tensor, second], shape, f"{operator.title()}Options")
+
+    def _concatenated(self, tensors: list[int], count: int, width: int) -> int:
+        return self._add("CONCATENATION", tensors, [count, width], "ConcatenationOptions", axis=1)
 
     def _gather(self, table: int, ids: int, shape: list[int], kind: int) -> int:
         return self._add("GATHER", [table, ids], shape, "GatherOptions", kind=kind, axis=0)
@@ -134,16 +191,18 @@ class _Unpacking:
         return output
 
     def _constant(self, value: float | np.ndarray) -> int:
-        array = np.asarray(value, np.float32)
-        buffer = self.schema.BufferT()
+        """A number, float32, or an array of float32 or int8."""
+        array = np.asarray(value, None if isinstance(value, np.ndarray) else np.float32)
+        buffer, types = self.schema.BufferT(), self.schema.TensorType
         buffer.data = np.frombuffer(array.tobytes(), np.uint8)
         self.model.buffers.append(buffer)
-        return self._tensor(list(array.shape), self.schema.TensorType.FLOAT32, len(self.model.buffers) - 1)
+        kind = types.INT8 if array.dtype == np.int8 else types.FLOAT32
+        return self._tensor(list(array.shape), kind, len(self.model.buffers) - 1)
 
     def _tensor(self, shape: list[int], kind: int, buffer: int) -> int:
         tensor = self.schema.TensorT()
         tensor.shape, tensor.type, tensor.buffer = np.array(shape, np.int32), kind, buffer
-        tensor.name = f"{self.name}{UNPACKED}{len(self.graph.tensors)}".encode()
+        tensor.name = f"{self.name}{self.mark}{len(self.graph.tensors)}".encode()
         self.graph.tensors.append(tensor)
         return len(self.graph.tensors) - 1
 

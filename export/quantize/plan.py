@@ -16,8 +16,8 @@ Precisions:
 - `static_int8`: weights and activations in INT8, with ranges from calibration.
 - `dynamic_int8`: weights in INT8 per channel, activations quantized at run time.
 - `weight_int8`, `weight_int4`: weights stored in 8 or 4 bits, looked up or expanded before use.
-- `packed_int4`: a table of vectors stored in 4 bits, two numbers in a byte, which every engine can look up
-  (`packed_words.py`); for EMBEDDING_LOOKUP alone.
+- `packed_int4`, `packed_int6`: a table of vectors stored in 4 or 6 bits a number, which every engine can look
+  up (`packed_words.py`); for EMBEDDING_LOOKUP alone.
 - `float`: float32, or fp16 where `arithmetic` is `fp16` and the CPU has it.
 
 `calibration` takes the ranges of static activations over the calibration samples: `min_max` is the widest;
@@ -40,7 +40,15 @@ from typing import Any
 from runtime.bundle import PARTS
 
 PLAN_VERSION = 1
-PRECISIONS = ("static_int8", "dynamic_int8", "weight_int8", "weight_int4", "packed_int4", "float")
+PRECISIONS = (
+    "static_int8",
+    "dynamic_int8",
+    "weight_int8",
+    "weight_int4",
+    "packed_int4",
+    "packed_int6",
+    "float",
+)
 ARITHMETIC = ("fp32", "fp16")
 CALIBRATIONS = ("min_max", "moving_average")
 PLANS = Path(__file__).parent / "plans"
@@ -142,8 +150,9 @@ def _parse(values: Any, path: Path, general: bool) -> Plan:
 def _rule(values: Any, where: str) -> Rule:
     _keys(values, tuple(Rule.__annotations__), where)
     _one_of(values["precision"], PRECISIONS, f"{where}.precision")
-    if values["precision"] == "packed_int4" and values["operators"] != ["EMBEDDING_LOOKUP"]:
-        raise PlanError(f"{where}: packed_int4 is for EMBEDDING_LOOKUP alone, not {values['operators']}")
+    precision = values["precision"]
+    if precision.startswith("packed") and values["operators"] != ["EMBEDDING_LOOKUP"]:
+        raise PlanError(f"{where}: {precision} is for EMBEDDING_LOOKUP alone, not {values['operators']}")
     return Rule(values["layers"], tuple(values["operators"]), values["precision"])
 
 

@@ -63,7 +63,7 @@ def _engine(source: Path, plan: TflitePlan):
 
     engine = quantizer.Quantizer(str(source))
     for rule in plan.rules:
-        for operator in rule.operators if rule.precision != PACKED else ():
+        for operator in rule.operators if rule.precision not in PACKED else ():
             _add_rule(engine, rule, operator)
     return engine
 
@@ -148,8 +148,8 @@ def _finished(model_bytes: bytes, plan: TflitePlan) -> bytes:
     model = flatbuffer_utils.read_model_from_bytearray(bytearray(model_bytes))
     bypass_float(model, schema)
     for rule in plan.rules:
-        if rule.precision == PACKED:
-            pack_lookups(model, schema, rule.layers)
+        if rule.precision in PACKED:
+            pack_lookups(model, schema, rule.layers, PACKED[rule.precision])
     if plan.arithmetic == "fp16":
         buffer, entry = schema.BufferT(), schema.MetadataT()
         buffer.data = np.frombuffer(b"fp16accfp16", dtype=np.uint8)

@@ -35,33 +35,38 @@ def _run(content: bytes, signature: str, **arrays) -> np.ndarray:
     ])  # fmt: skip
 
 
-def test_packing_rounds_to_the_nearest_of_fifteen_levels():
+@pytest.mark.parametrize(("bits", "levels", "widths"), [(4, 7, [32]), (6, 29, [32, 16])])
+def test_packing_rounds_to_the_nearest_level(bits, levels, widths):
     table = np.random.default_rng(0).normal(size=(500, 64)).astype(np.float32)
     table[3] = 0
     table[4, 1:] = 0
-    packed, scale = pack(table)
-    assert packed.dtype == np.int8 and packed.shape == (500, 32) and scale.shape == (500, 1)
+    packed, scale = pack(table, bits)
+    assert [(part.dtype, part.shape) for part in packed] == [(np.int8, (500, width)) for width in widths]
+    assert scale.shape == (500, 1)
     found = unpack(packed, scale)
-    assert (np.abs(found - table) <= scale / 2 * (1 + 1e-5)).all()
-    assert np.unique(np.rint(found[0] / scale[0])).size <= 15
+    assert (np.abs(found - table) <= scale / 2 * (1 + 1e-4)).all()
+    np.testing.assert_allclose(np.abs(np.rint(found[4:] / scale[4:])).max(axis=1), levels)
     assert not found[3].any() and found[4, 0] == pytest.approx(table[4, 0])
 
 
 def test_a_table_of_odd_width_is_refused():
-    with pytest.raises(ValueError, match="5 columns"):
+    with pytest.raises(ValueError, match=r"5 columns .* multiple of 2"):
         pack(np.ones((3, 5), np.float32))
+    with pytest.raises(ValueError, match=r"6 columns .* multiple of 4"):
+        pack(np.ones((3, 6), np.float32), 6)
 
 
 @torch.no_grad()
-def test_a_packed_lookup_gives_the_text_tower_its_rounded_words(bundle, golden):
+@pytest.mark.parametrize("bits", [4, 6])
+def test_a_packed_lookup_gives_the_text_tower_its_rounded_words(bundle, golden, bits):
     """Against PyTorch with the same words rounded, through LiteRT, nothing else quantized."""
     model = flatbuffer_utils.read_model(str(bundle.path / "encoder_fp32.tflite"))
-    assert pack_lookups(model, SCHEMA, "text") == 1
+    assert pack_lookups(model, SCHEMA, "text", bits) == 1
     content = bytes(flatbuffer_utils.convert_object_to_bytearray(model))
     inputs = {name: golden[name][:6] for name in ("input_ids", "attention_mask")}
     encoder, _ = load_encoder(EncoderConfig.from_dict(bundle.manifest["config"]))
     words = encoder.text.bert.embeddings.word_embeddings.weight
-    words.copy_(torch.from_numpy(unpack(*pack(words.numpy()))))
+    words.copy_(torch.from_numpy(unpack(*pack(words.numpy(), bits))))
     expected = encoder.encode_text(*(torch.from_numpy(array) for array in inputs.values()))
     np.testing.assert_allclose(_run(content, "text", **inputs), expected, atol=1e-4)
 
