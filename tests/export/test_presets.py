@@ -85,7 +85,7 @@ def test_the_runtime_computes_what_pytorch_did(bundle, engine):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("precision", "limit"), [("fp32", 1e-4), ("int8", 0.2)])
+@pytest.mark.parametrize(("precision", "limit"), [("fp32", 1e-5), ("int8", 0.02)])
 @pytest.mark.parametrize("engine", ENGINES)
 def test_the_runtime_finds_the_regions(bundle, engine, precision, limit):
     with np.load(bundle.file("golden.npz")) as golden:
@@ -97,7 +97,8 @@ def test_the_runtime_finds_the_regions(bundle, engine, precision, limit):
         return
     found = encoder.regions(image)
     assert tuple(found) == REGIONS
-    np.testing.assert_allclose(np.stack(list(found.values())), masks, atol=limit)
+    # A trained mask's edge lies within a cell or two: INT8 may move it, so not each cell is held to a limit.
+    assert np.abs(np.stack(list(found.values())) - masks).mean() < limit
     kept = encoder.encode_text("see")
     np.testing.assert_array_equal(kept, encoder.encode(image, "see"))
 
