@@ -175,10 +175,14 @@ def test_a_link_is_not_followed(encode, folder, tmp_path):
 def test_what_was_not_used_for_long_is_dropped(encode, folder, monkeypatch):
     encode(folder, precision="fp32")
     [old] = folder.iterdir()
-    os.utime(old, (0, 0))
-    monkeypatch.setattr(weight_cache, "KEPT_BYTES", 1 + old.stat().st_size)
     encode(folder)
-    assert old not in folder.iterdir() and len(list(folder.iterdir())) == 1
+    assert len(list(folder.iterdir())) == 2
+    [new] = set(folder.iterdir()) - {old}
+    monkeypatch.setattr(weight_cache, "KEPT_BYTES", old.stat().st_size + new.stat().st_size - 1)
+    new.unlink()
+    os.utime(old, (0, 0))
+    encode(folder)
+    assert [path.name for path in folder.iterdir()] == [new.name]
 
 
 def test_the_default_folder(monkeypatch, tmp_path):
