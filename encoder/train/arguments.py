@@ -38,6 +38,11 @@ def make_parser() -> Parser:
         "name: sentence encoder for the text tower, a folder or a hub's model (default minilm-l6); none: no "
         "teacher",
     )  # fmt: skip
+    add(
+        "--align", default="", metavar="PRESET|FILE|PRESET=FILE",
+        help="context stage: begin with that encoder's fusion, and with its tokens, as near as the last "
+        "linear layer of each part brings them (by least squares)",
+    )  # fmt: skip
     add("--smoke", action="store_true", help="under a minute, on the committed screens: does everything run?")
     add_run(parser, out="build/train/PRESET")
     add_lengths(parser)
@@ -142,7 +147,8 @@ def read_options(given: argparse.Namespace) -> Options:
         caption_weight=given.caption_weight, kind_weight=given.kind_weight, text_weight=given.text_weight,
     )  # fmt: skip
     options = replace(
-        default, preset=given.preset, data=given.data, seed=given.seed, init=given.init, context=context,
+        default, preset=given.preset, data=given.data, seed=given.seed, init=given.init,
+        align=given.align, context=context,
         text=replace(
             default.text, steps=text_steps, minutes=minutes * shares["text"], frozen_text=given.freeze_text
         ),

@@ -17,6 +17,7 @@ from encoder.config import EncoderConfig
 from encoder.model import Encoder
 from encoder.regions import pooling_matrix
 from encoder.train import TrainError
+from encoder.train.align import Material
 from encoder.train.augment import augment
 from encoder.train.batches import LOOKS, Collator, ContextBatch, half_resolution
 from encoder.train.cache import CACHE, resized_images
@@ -31,6 +32,7 @@ from encoder.train.text_data import tokenizer_of
 from encoder.train.text_stage import TextDistillation
 from encoder.train.validate import Validation
 from encoder.weights import is_published
+from runtime.tokenizers import Tokenizer
 
 GREY = 128
 """Of the screen that stands for no screen, as everywhere in the project."""
@@ -93,6 +95,19 @@ class ContextStage:
             if not (self.options.frozen_vision and name.startswith(VISION))
             and not (self.options.frozen_text and is_published(name))
         }
+
+    def material(self, other_tokenizer: Tokenizer) -> Material:
+        """What to align an encoder on: screens and texts of the training split, in an order of their own.
+
+        Args:
+            other_tokenizer: of the encoder to align with.
+        """
+        samples = self.drawer.samples
+        rows = np.random.default_rng(self.seed).permutation(len(samples))
+        texts = [
+            text for row in rows for text in (samples[row].text, samples[row].target, samples[row].caption)
+        ]
+        return Material(rows, self.collator.images, texts, self.collator.tokenizer, other_tokenizer)
 
     def begin(self, encoder: Encoder) -> None:
         """Computes the screens' tokens once, where the part that computes them is not trained."""

@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn.functional import cosine_similarity
 
 from encoder.config import PRESETS, EncoderConfig, preset
-from encoder.model import build
+from encoder.model import Encoder, build
 from encoder.train import TrainError
 from encoder.train.batches import ContextBatch
 from encoder.weights import load_state, load_trained
@@ -30,19 +30,7 @@ class Imitation:
     """
 
     def __init__(self, teacher: str, config: EncoderConfig, device: torch.device):
-        name, file = teacher_source(teacher)
-        known = preset(name) if name else config
-        if file is None:
-            self.encoder = load_trained(known)
-        else:
-            self.encoder = build(known)
-            load_state(self.encoder, file)
-        for name in ("image_size", "text_max_length", "user_embed_dim"):
-            if getattr(known, name) != getattr(config, name):
-                raise TrainError(
-                    f"teacher {teacher!r} has {name} {getattr(known, name)}, the student "
-                    f"{getattr(config, name)}; they must take the same inputs"
-                )
+        self.encoder = load_teacher(teacher, config)[0]
         self.encoder.to(device).requires_grad_(False)
 
     def loss(
@@ -70,6 +58,32 @@ class Imitation:
             "teacher_screen": _away(screens, screens_right),
             "teacher_text": _away(text, text_right),
         }
+
+
+def load_teacher(teacher: str, config: EncoderConfig) -> tuple[Encoder, EncoderConfig]:
+    """Loads a whole encoder that is to be imitated, and says what it is.
+
+    Args:
+        teacher: as `Imitation` takes it.
+        config: of the student.
+
+    Raises:
+        TrainError: the teacher takes other inputs than the student.
+        WeightsError: the file does not fit, or the preset has no trained weights.
+    """
+    name, file = teacher_source(teacher)
+    known = preset(name) if name else config
+    for key in ("image_size", "text_max_length", "user_embed_dim"):
+        if getattr(known, key) != getattr(config, key):
+            raise TrainError(
+                f"teacher {teacher!r} has {key} {getattr(known, key)}, the student {getattr(config, key)}; "
+                "they must take the same inputs"
+            )
+    if file is None:
+        return load_trained(known), known
+    encoder = build(known)
+    load_state(encoder, file)
+    return encoder, known
 
 
 def teacher_source(teacher: str) -> tuple[str, Path | None]:

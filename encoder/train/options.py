@@ -91,6 +91,8 @@ class Options:
         context: last stage: screens, texts and users are brought together.
         text_teacher: sentence encoder by name, or "" to train without one.
         teacher: preset or safetensors file of a whole encoder to imitate, or "".
+        align: as `teacher`: an encoder whose fusion the context stage starts with, and whose tokens, as near
+            as last linear layers bring them; or "".
         init: safetensors file to start from; or a preset, of which the parts that both have are taken; or "".
         data: dataset folder.
     """
@@ -102,6 +104,7 @@ class Options:
     context: ContextOptions = ContextOptions()
     text_teacher: str = "minilm-l6"
     teacher: str = ""
+    align: str = ""
     init: str = ""
     data: str = "build/screens"
 
@@ -113,7 +116,7 @@ class Options:
         """Returns what decides one stage's result, flat: `preset`, `batch` and so on."""
         common = {name: value for name, value in self.to_dict().items() if name not in STAGES}
         if stage != "context":
-            common = {name: value for name, value in common.items() if name != "teacher"}
+            common = {name: value for name, value in common.items() if name not in ("teacher", "align")}
         return {**common, **dataclasses.asdict(getattr(self, stage))}
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,14 +17,16 @@ from encoder.config import CHECKPOINTS, PRESETS, EncoderConfig, preset
 from encoder.model import Encoder, build
 from encoder.regions import finds_regions
 from encoder.train import TrainError
+from encoder.train.align import align
 from encoder.train.cache import CACHE
 from encoder.train.checkpoint import checkpoint_facts, save_tensors, write_file
 from encoder.train.context_stage import ContextStage
-from encoder.train.distill import Imitation, teacher_source
+from encoder.train.distill import Imitation, load_teacher, teacher_source
 from encoder.train.loop import Loop, Pace, Stage
 from encoder.train.monitor import Monitor
 from encoder.train.options import STAGES, Options, refuse_differences
 from encoder.train.regions_stage import RegionsStage
+from encoder.train.text_data import tokenizer_of
 from encoder.train.text_only import TextStage
 from encoder.train.text_stage import TextDistillation
 from encoder.weights import fetch_packaged, load_shared, load_state
@@ -78,8 +81,9 @@ class Run:
         stages = self._needed(stages)
         if set(stages) - {"text"}:
             self._read()  # what is bad is told before any work
-        init, teacher = self.options.init, self.options.teacher
-        for name, file in ((init, None), (teacher, teacher_source(teacher)[1])):
+        encoders = (self.options.teacher, self.options.align)
+        named = [(self.options.init, None), *((name, teacher_source(name)[1]) for name in encoders)]
+        for name, file in named:
             if name and not (file or weights_file(name)).is_file():
                 what = "this preset has no trained weights" if name in PRESETS else "no such weights file"
                 raise TrainError(f"{name}: {what}")
@@ -145,7 +149,10 @@ class Run:
             known = "text" in self.taken or (self.options.init and self.options.init not in PRESETS)
             if not going_on and name == "text" and not known:
                 stage.distillation.initialize(encoder)
-                loop.average.encoder.load_state_dict(encoder.state_dict())
+                loop.average.restart(encoder)
+            if not going_on and name == "context" and self.options.align:
+                self._align(stage, encoder)
+                loop.average.restart(encoder)
             measured = loop.run(self.stop_after) if loop.progress < 1 else loop.measured
         summary = {
             "stage": name, "steps": loop.step, "minutes": round(loop.seconds / 60, 2), "batch": batch,
@@ -156,6 +163,13 @@ class Run:
         self._finish(folder, loop.average.encoder, summary)
         if name == "context":
             self._finish(self.out, loop.average.encoder, summary)
+
+    def _align(self, stage: ContextStage, encoder: Encoder) -> None:
+        other, config = load_teacher(self.options.align, self.config)
+        material = stage.material(tokenizer_of(config))
+        found = align(encoder, other.to(self.device), material, partial(stage.on_progress, "aligning"))
+        cosines = ", ".join(f"{part} {cosine:.3f}" for part, cosine in found.items())
+        self.console.print(f"aligned with {self.options.align}: {cosines or 'nothing'}", soft_wrap=True)
 
     def _finish(self, folder: Path, encoder: Encoder, summary: dict[str, Any]) -> None:
         state = {

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from encoder.model import Encoder
+from encoder.train.align import fused
 from encoder.train.augment import augment
 from encoder.train.batches import Collator
 
@@ -56,7 +57,7 @@ class ScreenBank:
             digest.update(collator.images(np.arange(start, min(start + SCREENS_AT_ONCE, count))).numpy())
         kept = folder / f"tokens-{digest.hexdigest()[:16]}.npy"
         if not kept.is_file():
-            found = _all_tokens(encoder, collator, count, seed, device, on_progress)
+            found = _all_tokens(fused(encoder), collator, count, seed, device, on_progress)
             part = kept.with_suffix(f".{os.getpid()}.part")
             with part.open("wb") as file:
                 np.save(file, found)

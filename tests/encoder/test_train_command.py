@@ -159,6 +159,14 @@ def test_another_preset_gives_the_parts_that_are_the_same_and_frozen_text_stays(
     assert not torch.equal(before["fusion.query"], after["fusion.query"])
 
 
+def test_a_run_begins_aligned_once_and_says_how_near_it_came(train):
+    other = ("--preset", "ultralight", "--align", "balanced", "--freeze-vision")
+    code, said = train(*other)
+    assert code == 0 and "aligned with balanced: " in said and "fusion" not in said
+    code, said = train(*other, "--resume")
+    assert code == 0 and "aligned" not in said
+
+
 def test_regions_that_are_found_learn_from_the_boxes(train, tmp_path):
     code, _ = train("--preset", "balanced_sam", "--steps", "6", "--rate", "0.003")
     assert code == 0
@@ -225,6 +233,7 @@ def test_a_finished_run_is_published_with_its_card(run, tmp_path):
         (("--preset", "huge"), "unknown preset 'huge'; valid presets: balanced"),
         (("--init", "gone.safetensors"), "gone.safetensors: no such weights file"),
         (("--teacher", "gone.safetensors"), "gone.safetensors: no such weights file"),
+        (("--align", "gone.safetensors"), "gone.safetensors: no such weights file"),
         (("--freeze-vision", "--teacher", "balanced"), "--freeze-vision cannot imitate a whole encoder"),
         (("--time-limit", "5"), "--time-limit and --steps exclude each other"),
     ],

@@ -38,6 +38,7 @@ def make_prune_parser() -> Parser:
     )  # fmt: skip
     add_run(parser, out="build/train/PRESET_pruned")
     add_lengths(parser)
+    parser.set_defaults(align="")  # a pruned encoder is always aligned with the whole one
     return parser
 
 

@@ -62,7 +62,8 @@ class PruningRun(Run):
             raise TrainError(f"{self.file}: no such weights file")
         teacher = f"{options.preset}={options.init}" if options.init else options.preset
         self.of_whole = options
-        options = replace(options, preset=name_of(config), init=str(out / PRUNED), teacher=teacher)
+        options = replace(options, preset=name_of(config), init=str(out / PRUNED))
+        options = replace(options, teacher=teacher, align=teacher)
         super().__init__(options, out, console, config=config, **more)
 
     def train(self, stages: tuple[str, ...] = STAGES) -> dict[str, Any]:
