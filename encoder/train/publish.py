@@ -31,6 +31,10 @@ FIGURES = {
 }
 
 
+UNITS = {"text": "texts", "regions": "screens"}
+"""What a step of each earlier stage sees a batch of."""
+
+
 def publish(run: Path, preset: str, arguments: Sequence[str], folder: Path = CHECKPOINTS) -> Path:
     """Copies a run's encoder to `folder`/PRESET.safetensors and writes PRESET.md beside it.
 
@@ -51,8 +55,8 @@ def publish(run: Path, preset: str, arguments: Sequence[str], folder: Path = CHE
         weights = load_file(run / "encoder.safetensors")
     except (OSError, ValueError, SafetensorError):
         raise TrainError(f"{run}: no finished run there; train it to the end first") from None
-    text = run / "text" / "summary.json"
-    earlier = json.loads(text.read_text()) if text.is_file() else None
+    files = [run / stage / "summary.json" for stage in UNITS]
+    earlier = [json.loads(file.read_text()) for file in files if file.is_file()]
     path = folder / f"{preset}.safetensors"
     known = fetch_packaged(PRESETS[preset])
     if known:
@@ -77,7 +81,7 @@ def card(
     preset: str,
     summary: Mapping[str, Any],
     arguments: Sequence[str],
-    text: Mapping[str, Any] | None = None,
+    earlier: Sequence[Mapping[str, Any]] = (),
 ) -> str:
     """Returns the card of a checkpoint, Markdown.
 
@@ -85,13 +89,12 @@ def card(
         preset: its name.
         summary: of the context stage.
         arguments: of the command line.
-        text: summary of the text stage, if the run had one.
+        earlier: summaries of the run's stages before it.
     """
     settings, screens = summary["settings"], summary["screens"]
-    first = "random weights"
-    if text is not None:
-        size = f"{text['steps']:,} steps of {text['batch']} texts in {text['minutes']:.0f} minutes"
-        first = f"the run's text stage, {size}"
+    began = [*earlier, summary][0]["settings"]["init"] or "random weights"
+    first = [began, *map(_stage_line, earlier)]
+    first += [f"aligned with {settings['align']}"] if settings["align"] else []
     rows = "\n".join(
         f"| {FIGURES.get(name, name)} | {value:.3f} |" for name, value in summary["measured"].items()
     )
@@ -101,7 +104,7 @@ Weights of preset `{preset}`, averaged over training, in half precision. Licence
 
 - Data: {screens["train"]:,} rendered screens of split train (`calibration_data`, invented content); texts of
   the corpora that `calibration_data/corpora` names; text teacher: {settings["text_teacher"] or "none"}.
-- Seed: {settings["seed"]}. Started from: {settings["init"] or first}.
+- Seed: {settings["seed"]}. Started from: {"; ".join(first)}.
 - Command: `python -m encoder.train {shlex.join(arguments)}`
 - Time: {summary["minutes"]:.0f} minutes for {summary["steps"]:,} steps of {summary["batch"]} screens, on
   {summary["device"]}.
@@ -112,3 +115,9 @@ Figures on split validation ({screens["validation"]:,} screens, not trained on):
 |---|---|
 {rows}
 """
+
+
+def _stage_line(summary: Mapping[str, Any]) -> str:
+    stage = summary["stage"]
+    size = f"{summary['steps']:,} steps of {summary['batch']} {UNITS[stage]}"
+    return f"the run's {stage} stage, {size} in {summary['minutes']:.0f} minutes"
