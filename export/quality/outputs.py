@@ -6,8 +6,10 @@ import functools
 import hashlib
 import json
 import os
+import threading
 import zipfile
 from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import CancelledError, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -159,14 +161,14 @@ def run_all(
     split_sha256: str,
     on_progress: OnProgress = lambda done, total, what: None,
 ) -> dict[tuple[str, str], Outputs]:
-    """Runs engines, one after another; what an engine made of the same files and split before is read again.
+    """Runs engines, as many at a time as there are processors; outputs that are known are read again.
 
     Args:
         models: the exported files.
         work: of `prepare`.
         engines: (engine, precision) pairs.
         split_sha256: of the test split.
-        on_progress: called with runs done, runs in all, and the engine.
+        on_progress: called with runs done, runs in all, and the engine; never twice at once.
 
     Raises:
         EngineError: an engine is not installed or cannot open its file.
@@ -175,21 +177,32 @@ def run_all(
     each = (
         len(work.images) + len(work.texts) + len(CONDITIONS) * len(work.users) + len(models.golden["image"])
     )
-    found: dict[tuple[str, str], Outputs] = {}
-    for number, (engine, precision) in enumerate(engines):
-        paths = {s: models.folder / n for s, n in select_files(models.files, engine, precision).items()}
+    done, lock, stopped = dict.fromkeys(engines, 0), threading.Lock(), threading.Event()
+
+    def outputs_of(pair: tuple[str, str]) -> Outputs:
+        def advance(own: int) -> None:
+            if stopped.is_set():
+                raise CancelledError
+            with lock:
+                done[pair] = own
+                on_progress(sum(done.values()), len(engines) * each, " ".join(pair))
+
+        paths = {s: models.folder / n for s, n in select_files(models.files, *pair).items()}
         key = _key(models, work, paths, split_sha256)
-
-        def advance(done: int, start: int = number * each, name: str = f"{engine} {precision}") -> None:
-            on_progress(start + done, len(engines) * each, name)
-
         outputs = _load(key)
         if outputs is None:
             outputs = _run(Engine(paths, 1, models.tensors), work, models.golden, advance)
             _store(key, outputs)
         advance(each)
-        found[engine, precision] = outputs
-    return found
+        return outputs
+
+    # An engine computes on one thread and lets Python's others run meanwhile.
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        try:
+            return dict(zip(engines, pool.map(outputs_of, engines), strict=True))
+        except BaseException:  # Ctrl-C, or an engine that fails: the others need not end first
+            stopped.set()
+            raise
 
 
 def _run(
