@@ -134,6 +134,7 @@ class _LastLayer:
         self.name: str | None = None
         self.inputs: list[Tensor] = []
         self.right: list[Tensor] = []
+        self._latest: tuple[str, Tensor, Tensor] | None = None
         for name, module in part.named_modules():
             if isinstance(module, nn.Linear):
                 module.register_forward_hook(self._hear(name))
@@ -146,6 +147,8 @@ class _LastLayer:
         return hook
 
     def _end(self, part: nn.Module, inputs: tuple, tokens: Tensor) -> None:
+        if self._latest is None:
+            return  # a part without linear layers
         name, given, output = self._latest
         if torch.equal(output.flatten(), tokens.flatten()):
             self.name = name
