@@ -18,6 +18,7 @@ from encoder.train import TrainError
 from encoder.train.checkpoint import save_tensors, write_file
 from encoder.weights import fetch_packaged, is_published
 
+ROOT = Path(__file__).parents[2]
 FIGURES = {
     "r1": "right target first among 200, of which up to 3 differ in style alone",
     "r1_no_screen": "the same without the screen",
@@ -92,7 +93,7 @@ def card(
         earlier: summaries of the run's stages before it.
     """
     settings, screens = summary["settings"], summary["screens"]
-    began = [*earlier, summary][0]["settings"]["init"] or "random weights"
+    began = _shown([*earlier, summary][0]["settings"]["init"] or "random weights")
     first = [began, *map(_stage_line, earlier)]
     first += [f"aligned with {settings['align']}"] if settings["align"] else []
     rows = "\n".join(
@@ -105,7 +106,7 @@ Weights of preset `{preset}`, averaged over training, in half precision. Licence
 - Data: {screens["train"]:,} rendered screens of split train (`calibration_data`, invented content); texts of
   the corpora that `calibration_data/corpora` names; text teacher: {settings["text_teacher"] or "none"}.
 - Seed: {settings["seed"]}. Started from: {"; ".join(first)}.
-- Command: `python -m encoder.train {shlex.join(arguments)}`
+- Command: `python -m encoder.train {shlex.join(map(_shown, arguments))}`
 - Time: {summary["minutes"]:.0f} minutes for {summary["steps"]:,} steps of {summary["batch"]} screens, on
   {summary["device"]}.
 
@@ -115,6 +116,13 @@ Figures on split validation ({screens["validation"]:,} screens, not trained on):
 |---|---|
 {rows}
 """
+
+
+def _shown(path: str) -> str:
+    """A path as another machine knows it: within the checkout, or the name alone; other words as they are."""
+    if not Path(path).is_absolute():
+        return path
+    return str(Path(path).relative_to(ROOT)) if Path(path).is_relative_to(ROOT) else Path(path).name
 
 
 def _stage_line(summary: Mapping[str, Any]) -> str:

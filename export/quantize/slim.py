@@ -1,7 +1,12 @@
-"""Leaves out of the shipped .tflite what no engine reads: the names of tensors, 0.4 MB of module paths.
+"""Leaves out of the shipped .tflite what no engine needs.
 
-A tensor that the float file has too keeps the number that it has there, so that both files can be laid side
-by side again; the others lose their names. Signatures have names of their own.
+Names of tensors are module paths, 0.4 MB of them. A tensor that the float file has too keeps the number that
+it has there, so that both files can be laid side by side again; the others lose their names. Signatures have
+names of their own.
+
+Zero points of channels are zeros, eight bytes each, written for weights and biases alike: 0.2 MB of
+`balanced`, 0.7 of `high_performance_pruned`. Lists of the same numbers are written once, and tables point
+to them.
 """
 
 from __future__ import annotations
@@ -10,9 +15,31 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import flatbuffers
+import numpy as np
+
+IDENTIFIER = b"TFL3"
+"""Of a TensorFlow Lite file."""
+
+
+class _SharingBuilder(flatbuffers.Builder):
+    """Writes each list of numbers once, but for tensors' data: engines tell weights by where they lie."""
+
+    def __init__(self):
+        super().__init__(1024)
+        self._written: dict[tuple[str, bytes], int] = {}
+
+    def CreateNumpyVector(self, x: np.ndarray) -> int:  # noqa: N802, the library's name
+        if x.dtype == np.uint8:
+            return super().CreateNumpyVector(x)
+        key = (x.dtype.str, x.tobytes())
+        if key not in self._written:
+            self._written[key] = super().CreateNumpyVector(x)
+        return self._written[key]
+
 
 def slim(path: Path, source: Path) -> None:
-    """Takes the tensors' names out of a quantized file made of `source`."""
+    """Takes the tensors' names, and what is written twice, out of a quantized file made of `source`."""
     path.write_bytes(_renamed(path, source, shorten_names))
 
 
@@ -26,7 +53,9 @@ def _renamed(path: Path, source: Path, change: Callable[[Any, Any], None]) -> by
 
     model, original = (flatbuffer_utils.read_model(str(file)) for file in (path, source))
     change(model, original)
-    return bytes(flatbuffer_utils.convert_object_to_bytearray(model))
+    builder = _SharingBuilder()
+    builder.Finish(model.Pack(builder), file_identifier=IDENTIFIER)
+    return bytes(builder.Output())
 
 
 def shorten_names(model: Any, source: Any) -> None:

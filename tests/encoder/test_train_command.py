@@ -222,6 +222,9 @@ def test_a_finished_run_is_published_with_its_card(run, tmp_path):
         "text teacher: none",
     ):
         assert part in text
+    publish(run, "balanced", ["--out", str(ROOT / "build/mine"), "--init", "/my/own.safetensors"], tmp_path)
+    text = (tmp_path / "balanced.md").read_text()
+    assert "--out build/mine --init own.safetensors`" in text  # no path of this machine
     with pytest.raises(TrainError, match="no finished run there"):
         publish(tmp_path / "nothing", "balanced", [], tmp_path)
 

@@ -92,6 +92,17 @@ def test_the_shipped_file_carries_no_module_paths_and_gets_them_back(bundle, gol
     )
 
 
+def test_what_is_written_once_reads_as_if_written_each_time(bundle, golden):
+    shipped = (bundle.path / "encoder.tflite").read_bytes()
+    model = flatbuffer_utils.read_model_from_bytearray(bytearray(shipped))
+    repeating = bytes(flatbuffer_utils.convert_object_to_bytearray(model))
+    assert len(shipped) < 0.98 * len(repeating)
+    image = golden["image"][:2]
+    np.testing.assert_array_equal(
+        _run(shipped, "vision", image=image), _run(repeating, "vision", image=image)
+    )
+
+
 def test_the_image_enters_as_bytes(bundle):
     vision = [
         (kind, node, graph)
