@@ -25,6 +25,7 @@ _AT_HWCAP = 16
 _PROT_READ_WRITE = 3
 _COUNTED_INSNS = 4_000_000  # an inference is repeated until about this many instructions were counted
 _MOST_REPEATS = 20
+_SHARED_ROWS = 8  # fewer are not worth a second process
 _RAISED = 1 << 8  # the wait status of a process that exits with 1
 
 
@@ -100,17 +101,59 @@ def work(file: dict, request: dict, say) -> dict:
 
 
 def _run_rows(model, signature: str, arrays: dict, target: Path, say) -> None:
-    """Runs a signature on each row and saves target.TENSOR.npy for each output."""
+    """Runs a signature on each row and saves target.TENSOR.npy for each output.
+
+    Of many rows a second process runs the first half: the emulator emulates each on a core of its own.
+    """
     import numpy as np
 
-    outputs: dict[str, list] = {}
-    for row in range(len(next(iter(arrays.values())))):
-        run = model.run(signature, {name: array[row : row + 1] for name, array in arrays.items()})
-        for name, array in run.items():
-            outputs.setdefault(name, []).append(array)
-        say()
-    for name, rows in outputs.items():
-        np.save(f"{target}.{name}.npy", np.concatenate(rows))
+    count = len(next(iter(arrays.values())))
+    half = count // 2 if count >= _SHARED_ROWS else 0
+
+    def infer(rows: range) -> dict:
+        outputs: dict[str, list] = {}
+        for row in rows:
+            run = model.run(signature, {name: array[row : row + 1] for name, array in arrays.items()})
+            for name, array in run.items():
+                outputs.setdefault(name, []).append(array)
+            say()
+        return {name: np.concatenate(values) for name, values in outputs.items()}
+
+    first = Path(f"{target}.first.npz")
+    helper = _forked(lambda: np.savez(first, **infer(range(half)))) if half else None
+    outputs = infer(range(half, count))
+    if helper:
+        _await(helper)
+        with np.load(first) as earlier:
+            outputs = {name: np.concatenate([earlier[name], array]) for name, array in outputs.items()}
+        first.unlink()
+    for name, array in outputs.items():
+        np.save(f"{target}.{name}.npy", array)
+
+
+def _forked(task) -> int:
+    """Starts a task in a copy of this process, with what is left of this one's time; returns its number."""
+    left = signal.alarm(0)
+    child = os.fork()
+    signal.alarm(left)
+    if child:
+        return child
+    try:
+        task()
+        os._exit(0)
+    except BaseException:
+        traceback.print_exc()
+        sys.stderr.flush()
+        os._exit(1)
+
+
+def _await(child: int) -> None:
+    """Waits for a copy of this process; dies as it died, so that whoever watches this one sees why."""
+    status = os.waitpid(child, 0)[1]
+    if os.WIFSIGNALED(status):
+        os.kill(os.getpid(), os.WTERMSIG(status))
+    if status:
+        raise RuntimeError("the process that ran the other rows failed")
 
 
 def _run_composed(model, names, arrays: dict, outputs_dir: Path, say) -> None:
