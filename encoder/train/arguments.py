@@ -43,6 +43,11 @@ def make_parser() -> Parser:
         help="context stage: begin with that encoder's fusion, and with its tokens, as near as the last "
         "linear layer of each part brings them (by least squares)",
     )  # fmt: skip
+    add(
+        "--silence", default="", metavar="BLOCK,BLOCK",
+        help="switch residual blocks of the backbone off, such as stages_0.0; they stay off, and an export "
+        "leaves them out",
+    )  # fmt: skip
     add("--smoke", action="store_true", help="under a minute, on the committed screens: does everything run?")
     add_run(parser, out="build/train/PRESET")
     add_lengths(parser)
@@ -54,7 +59,11 @@ def add_run(parser: Parser, *, out: str) -> None:
     add = parser.add_argument
     add("--data", default="build/screens", metavar="DIR", help="dataset folder (default build/screens)")
     add("--out", type=Path, metavar="DIR", help=f"folder of the run (default {out})")
-    add("--stage", choices=("all", *STAGES), default="all", help="which part to train (default all)")
+    add(
+        "--stage", choices=("all", *STAGES), default="all",
+        help="which part to train; vision, which imitates --teacher's screen tokens, is no part of all "
+        "(default all)",
+    )  # fmt: skip
     add("--seed", type=int, default=0, help="of initial weights and of everything drawn (default 0)")
     add("--resume", action="store_true", help="go on where the run in --out stopped")
     add("--tensorboard", action="store_true", help="also write TensorBoard's files (needs its package)")
@@ -65,8 +74,9 @@ def add_lengths(parser: Parser) -> None:
     """Adds how long, how fast and at what a run learns."""
     add, context = parser.add_argument, ContextOptions()
     add(
-        "--steps", type=_count, metavar="N", help="steps of the context stage; repeatable to the bit on a CPU"
-    )
+        "--steps", type=_count, metavar="N",
+        help="steps of the context stage, or of the vision stage; repeatable to the bit on a CPU",
+    )  # fmt: skip
     add("--text-steps", type=_count, metavar="N", help="steps of the text stage (default: half of --steps)")
     add(
         "--region-steps", type=_count, metavar="N",
@@ -95,7 +105,7 @@ def add_lengths(parser: Parser) -> None:
     )  # fmt: skip
     add(
         "--rounded-share", type=_share, default=context.rounded_share, metavar="X",
-        help="last part of the context stage, with the noise of quantization (default %(default)s)",
+        help="last part of the context or vision stage, with the noise of quantization (default %(default)s)",
     )  # fmt: skip
     add(
         "--caption-weight", type=_rate, default=context.caption_weight, metavar="X",
@@ -148,13 +158,17 @@ def read_options(given: argparse.Namespace) -> Options:
     )  # fmt: skip
     options = replace(
         default, preset=given.preset, data=given.data, seed=given.seed, init=given.init,
-        align=given.align, context=context,
+        align=given.align, silence=given.silence, context=context,
         text=replace(
             default.text, steps=text_steps, minutes=minutes * shares["text"], frozen_text=given.freeze_text
         ),
         regions=replace(
             default.regions, steps=(given.region_steps or steps) if limited else 0,
             minutes=minutes * shares["regions"],
+        ),
+        vision=replace(
+            default.vision, steps=steps, minutes=minutes * shares["vision"], batch=given.batch,
+            rate=given.rate, backbone_rate=given.rate, rounded_share=given.rounded_share,
         ),
     )  # fmt: skip
     options = _with_teacher(options, given.teacher)
@@ -173,6 +187,7 @@ def _shares(given: argparse.Namespace) -> dict[str, float]:
     return {
         "text": TEXT_SHARE,
         "regions": REGION_SHARE,
+        "vision": 0.0,
         "context": 1 - TEXT_SHARE - (REGION_SHARE if finds else 0),
     }
 

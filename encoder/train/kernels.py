@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from encoder.silence import SilentBlock, silent_blocks
 from encoder.train.teacher import has_bfloat16
 
 
@@ -18,6 +19,8 @@ def suit_kernels(encoder: nn.Module, device: torch.device) -> None:
     # Convolutions are faster where channels lie together; the images come that way as well.
     encoder.backbone.to(memory_format=torch.channels_last)
     _no_dropout(encoder)
+    for block in silent_blocks(encoder.backbone).values():
+        block.__class__ = SilentBlock
     if device.type == "cpu":
         if has_bfloat16():
             _plain_attention(encoder)

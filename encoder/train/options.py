@@ -10,7 +10,9 @@ from typing import Any
 
 from encoder.train import TrainError
 
-STAGES = ("text", "regions", "context")
+STAGES = ("text", "regions", "vision", "context")
+ON_REQUEST = "vision"
+"""The stage that runs only where it is asked for by name."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,6 +45,17 @@ class StageOptions:
     clip: float = 1.0
     ema: float = 0.998
     frozen_text: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class VisionOptions(StageOptions):
+    """The stage that imitates another encoder's screen tokens.
+
+    Attributes:
+        rounded_share: last part of the stage, in which the encoder hears the noise of quantization.
+    """
+
+    rounded_share: float = 0.25
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,12 +101,14 @@ class Options:
         seed: of initial weights and of everything drawn.
         text: first stage: the text tower learns from a sentence encoder.
         regions: second stage, where the encoder finds regions: its masks learn from the drawn boxes.
+        vision: only where it is asked for: the screen's part learns another encoder's tokens.
         context: last stage: screens, texts and users are brought together.
         text_teacher: sentence encoder by name, or "" to train without one.
         teacher: preset or safetensors file of a whole encoder to imitate, or "".
         align: as `teacher`: an encoder whose fusion the context stage starts with, and whose tokens, as near
             as last linear layers bring them; or "".
         init: safetensors file to start from; or a preset, of which the parts that both have are taken; or "".
+        silence: residual blocks of the backbone to switch off, separated by commas.
         data: dataset folder.
     """
 
@@ -101,11 +116,13 @@ class Options:
     seed: int = 0
     text: StageOptions = StageOptions(batch=256, text_rate=2e-3, weight_decay=0.01)
     regions: StageOptions = StageOptions(batch=48, rate=3e-3, weight_decay=0.01)
+    vision: VisionOptions = VisionOptions()
     context: ContextOptions = ContextOptions()
     text_teacher: str = "minilm-l6"
     teacher: str = ""
     align: str = ""
     init: str = ""
+    silence: str = ""
     data: str = "build/screens"
 
     def to_dict(self) -> dict[str, Any]:
@@ -115,8 +132,8 @@ class Options:
     def of_stage(self, stage: str) -> dict[str, Any]:
         """Returns what decides one stage's result, flat: `preset`, `batch` and so on."""
         common = {name: value for name, value in self.to_dict().items() if name not in STAGES}
-        if stage != "context":
-            common = {name: value for name, value in common.items() if name not in ("teacher", "align")}
+        unused = {"context": (), "vision": ("align",)}.get(stage, ("teacher", "align"))
+        common = {name: value for name, value in common.items() if name not in unused}
         return {**common, **dataclasses.asdict(getattr(self, stage))}
 
 

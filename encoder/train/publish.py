@@ -32,7 +32,7 @@ FIGURES = {
 }
 
 
-UNITS = {"text": "texts", "regions": "screens"}
+UNITS = {"text": "texts", "regions": "screens", "vision": "screens"}
 """What a step of each earlier stage sees a batch of."""
 
 

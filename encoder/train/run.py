@@ -16,6 +16,7 @@ from calibration_data.samples import SAMPLES, Sample, read_samples
 from encoder.config import CHECKPOINTS, PRESETS, EncoderConfig, preset
 from encoder.model import Encoder, build
 from encoder.regions import finds_regions
+from encoder.silence import silence
 from encoder.train import TrainError
 from encoder.train.align import align
 from encoder.train.cache import CACHE
@@ -24,11 +25,12 @@ from encoder.train.context_stage import ContextStage
 from encoder.train.distill import Imitation, load_teacher, teacher_source
 from encoder.train.loop import Loop, Pace, Stage
 from encoder.train.monitor import Monitor
-from encoder.train.options import STAGES, Options, refuse_differences
+from encoder.train.options import ON_REQUEST, STAGES, Options, refuse_differences
 from encoder.train.regions_stage import RegionsStage
 from encoder.train.text_data import tokenizer_of
 from encoder.train.text_only import TextStage
 from encoder.train.text_stage import TextDistillation
+from encoder.train.vision_stage import VisionStage
 from encoder.weights import fetch_packaged, load_shared, load_state
 
 ENCODER, SUMMARY = "encoder.safetensors", "summary.json"
@@ -98,7 +100,13 @@ class Run:
         if stages == ("regions",) and not finds:
             raise TrainError(f"{self.options.preset} has fixed regions: there is nothing to learn about them")
         from_file = self.options.init not in ("", *PRESETS)
-        left_out = {"regions"} if stages == STAGES and (from_file or not finds) else set()
+        if stages == (ON_REQUEST,) and not self.options.teacher:
+            raise TrainError(
+                f"--stage {ON_REQUEST} imitates another encoder: name it with --teacher PRESET or FILE"
+            )
+        if stages != STAGES:
+            return stages
+        left_out = {ON_REQUEST, *(("regions",) if from_file or not finds else ())}
         return tuple(stage for stage in stages if stage not in left_out)
 
     def _is_done(self, stage: str) -> bool:
@@ -132,6 +140,7 @@ class Run:
         earlier = self._earlier(stage)
         if earlier is not None:
             load_state(encoder, earlier)
+        silence(encoder.backbone, filter(None, options.silence.split(",")))
         return encoder
 
     def _earlier(self, stage: str) -> Path | None:
@@ -187,6 +196,12 @@ class Run:
             return RegionsStage(
                 self.config, options.regions, self._read(), seed=options.seed, device=self.device,
                 cache=self.cache, on_progress=ScreenProgress(self.console),
+            )  # fmt: skip
+        if name == "vision":
+            return VisionStage(
+                self.config, options.vision, self._read(), load_teacher(options.teacher, self.config)[0],
+                seed=options.seed, device=self.device, cache=self.cache,
+                on_progress=ScreenProgress(self.console),
             )  # fmt: skip
         context, text = options.context, None
         if context.text_batch and context.text_weight and options.text_teacher:

@@ -11,6 +11,7 @@ from export.rewrites.bands import bands
 from export.rewrites.borders import borders
 from export.rewrites.cls_only import cls_only
 from export.rewrites.constant_prompts import constant_prompts
+from export.rewrites.drop_silent import drop_silent
 from export.rewrites.fold_batch_norm import fold_batch_norm
 from export.rewrites.fold_input_scale import fold_input_scale
 from export.rewrites.head_layout import head_layout
@@ -22,7 +23,7 @@ from export.rewrites.unroll_lstm import unroll_lstm
 
 # Norms are carried into packed projections, so they come before attention is split.
 REWRITES = (
-    reparameterize, fold_batch_norm, rms_norms, head_layout, patch_tokens, fold_input_scale,
+    reparameterize, drop_silent, fold_batch_norm, rms_norms, head_layout, patch_tokens, fold_input_scale,
     bands, borders, cls_only, query_only, unroll_lstm, constant_prompts,
 )  # fmt: skip
 

@@ -210,6 +210,25 @@ def test_frozen_vision_stays_as_it_is_and_its_tokens_are_read_once(train, run, t
     assert all(torch.equal(again[name], value) for name, value in after.items())
 
 
+def test_the_vision_stage_comes_nearer_its_teacher_and_silent_blocks_stay_silent(train, tmp_path):
+    known = ("--init", "balanced", "--teacher", "balanced", "--silence", "stages_0.0,stages_1.2")
+    code, _ = train(*known, "--stage", "vision", "--steps", "8", "--rate", "0.001", "--rounded-share", "0.5")
+    assert code == 0
+    lines = [json.loads(line) for line in (tmp_path / "run/vision/metrics.jsonl").read_text().splitlines()]
+    assert lines[7]["tokens"] < lines[0]["tokens"] and -1 <= lines[-1]["token_cosine"] < 1
+    before = load_file(CHECKPOINTS / "balanced.safetensors")
+    after = load_file(tmp_path / "run" / "vision" / "encoder.safetensors")
+    changed = {name for name, value in before.items() if not torch.equal(value, after[name])}
+    assert {name.split(".")[0] for name in changed} == {"backbone", "global_view", "regions"}
+    assert not any(part in name for name in changed for part in ("stages_0.0.conv1", "stages_1.2.conv2"))
+    assert train("--steps", "1", "--rate", "0.01")[0] == 0  # the context stage goes on from it
+    last = load_file(tmp_path / "run" / "encoder.safetensors")
+    for block in ("stages_0.0", "stages_1.2"):
+        norm = f"backbone.features.{block}.conv3_1x1.bn"
+        assert not last[f"{norm}.weight"].any() and not last[f"{norm}.bias"].any()
+    assert last["backbone.features.stages_1.1.conv3_1x1.bn.weight"].all()
+
+
 def test_a_finished_run_is_published_with_its_card(run, tmp_path):
     path = publish(run, "balanced", ["--time-limit", "5", "--data", "my screens"], tmp_path)
     assert path.read_bytes() == (run / "encoder.safetensors").read_bytes()
@@ -238,6 +257,8 @@ def test_a_finished_run_is_published_with_its_card(run, tmp_path):
         (("--init", "gone.safetensors"), "gone.safetensors: no such weights file"),
         (("--teacher", "gone.safetensors"), "gone.safetensors: no such weights file"),
         (("--align", "gone.safetensors"), "gone.safetensors: no such weights file"),
+        (("--silence", "stages_2.0"), "no residual block 'stages_2.0'; it has: stages_0.0, stages_1.1"),
+        (("--stage", "vision"), "--stage vision imitates another encoder: name it with --teacher"),
         (("--freeze-vision", "--teacher", "balanced"), "--freeze-vision cannot imitate a whole encoder"),
         (("--time-limit", "5"), "--time-limit and --steps exclude each other"),
     ],

@@ -6,11 +6,15 @@ import torch
 from torch import nn
 
 from encoder import build
+from encoder.silence import silence
 from export.rewrites import rewrite
 from export.rewrites.fold_batch_norm import fold_batch_norm
 from export.rewrites.head_layout import HeadLayout, head_layout
 from export.rewrites.patch_tokens import PatchTokens, patch_tokens
 from export.rewrites.rms_norms import RmsNorm, rms_norms
+
+RESIDUAL = ("stages_0.0", "stages_1.1", "stages_1.2")
+"""Blocks of MobileViT-XXS whose input passes by."""
 
 
 def _stir_norms(module: nn.Module) -> None:
@@ -90,3 +94,24 @@ def test_other_backbones_pass_untouched():
     for change in (rms_norms, head_layout, patch_tokens):
         change(encoder)
     assert [id(module) for module in encoder.backbone.modules()] == before
+
+
+@torch.no_grad()
+def test_silent_blocks_are_dropped_and_nothing_changes():
+    encoder = build({}, seed=4)
+    _stir_norms(encoder)
+    silence(encoder.backbone, ["stages_0.0", "stages_1.2"])
+    image = torch.randint(0, 256, (2, 256, 128, 3), dtype=torch.uint8)
+    expected = encoder.encode_screen(image)
+    rewritten = rewrite(encoder)
+    torch.testing.assert_close(rewritten.encode_screen(image), expected, atol=1e-5, rtol=0)
+    stages = rewritten.backbone.features
+    assert [type(stages.get_submodule(name)) is nn.Identity for name in RESIDUAL] == [True, False, True]
+    assert type(encoder.backbone.features.get_submodule("stages_0.0")) is not nn.Identity
+
+
+def test_silencing_a_block_that_is_none_lists_those_that_are():
+    with pytest.raises(ValueError, match=r"no residual block 'stages_2\.0'; it has: " + ", ".join(RESIDUAL)):
+        silence(build({}).backbone, ["stages_0.0", "stages_2.0"])
+    with pytest.raises(ValueError, match="it has: none"):
+        silence(build({"backbone": "mobilenetv3_small"}).backbone, ["stages_0.0"])

@@ -38,7 +38,8 @@ def make_prune_parser() -> Parser:
     )  # fmt: skip
     add_run(parser, out="build/train/PRESET_pruned")
     add_lengths(parser)
-    parser.set_defaults(align="")  # a pruned encoder is always aligned with the whole one
+    # A pruned encoder is always aligned with the whole one, and has the blocks that it has.
+    parser.set_defaults(align="", silence="")
     return parser
 
 
