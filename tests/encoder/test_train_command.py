@@ -210,13 +210,14 @@ def test_frozen_vision_stays_as_it_is_and_its_tokens_are_read_once(train, run, t
     assert all(torch.equal(again[name], value) for name, value in after.items())
 
 
-def test_the_vision_stage_comes_nearer_its_teacher_and_silent_blocks_stay_silent(train, tmp_path):
-    known = ("--init", "balanced", "--teacher", "balanced", "--silence", "stages_0.0,stages_1.2")
+def test_the_vision_stage_comes_nearer_its_teacher_and_silent_blocks_stay_silent(train, run, tmp_path):
+    weights = run / "encoder.safetensors"
+    known = ("--init", weights, "--teacher", weights, "--silence", "stages_0.0,stages_1.2")
     code, _ = train(*known, "--stage", "vision", "--steps", "8", "--rate", "0.001", "--rounded-share", "0.5")
     assert code == 0
     lines = [json.loads(line) for line in (tmp_path / "run/vision/metrics.jsonl").read_text().splitlines()]
     assert lines[7]["tokens"] < lines[0]["tokens"] and -1 <= lines[-1]["token_cosine"] < 1
-    before = load_file(CHECKPOINTS / "balanced.safetensors")
+    before = load_file(weights)
     after = load_file(tmp_path / "run" / "vision" / "encoder.safetensors")
     changed = {name for name, value in before.items() if not torch.equal(value, after[name])}
     assert {name.split(".")[0] for name in changed} == {"backbone", "global_view", "regions"}
