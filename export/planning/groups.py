@@ -37,10 +37,14 @@ class Group:
     operators: tuple[str, ...]
 
     @property
-    def float_rule(self) -> Rule:
-        """A plan's rule that keeps the unit in float."""
+    def precisions(self) -> tuple[str, ...]:
+        """What the unit can be computed in instead; ranges found at each run help linear layers alone."""
+        return ("float", "dynamic_int8") if self.operators == ("FULLY_CONNECTED",) else ("float",)
+
+    def rule(self, precision: str) -> Rule:
+        """A plan's rule that gives the unit another precision."""
         exact = "|".join(re.escape(layer) for layer in self.layers)
-        return Rule(f"^(?:{exact})$", self.operators, "float")
+        return Rule(f"^(?:{exact})$", self.operators, precision)
 
 
 def integer_groups(plan: TflitePlan, operators: Iterable[tuple[str, str, str]]) -> list[Group]:

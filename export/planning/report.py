@@ -29,7 +29,7 @@ def print_search(console: Console, found: Mapping[str, Any]) -> None:
 
 def _groups(found: Mapping[str, Any]) -> Table:
     table = Table(
-        title="kept in float instead: what each group would give back, and cost",
+        title="in float instead, or as said: what each group would give back, and cost",
         title_justify="left",
         caption=f"the {SHOWN} that matter most; mean centred cosine of embeddings on calibration screens",
     )
@@ -48,12 +48,12 @@ def _groups(found: Mapping[str, Any]) -> Table:
 def _points(found: Mapping[str, Any]) -> Table:
     table = Table(title=f"plans tried on {found['profile']}", title_justify="left")
     table.add_column("plan")
-    for name in ("in float", "M insns", "MB", "cosine worst", "mean"):
+    for name in ("changed", "M insns", "MB", "cosine worst", "mean"):
         table.add_column(name, justify="right")
     for point in found["points"]:
         style = "bold green" if point["name"] == found["chosen"] else ""
         table.add_row(
-            point["name"], str(len(point["floats"])), f"{sum(point['minsns'].values()):.2f}",
+            point["name"], str(len(point["changed"])), f"{sum(point['minsns'].values()):.2f}",
             f"{point['file_bytes'] / 1e6:.2f}", f"{point['cosine_min']:.4f}", f"{point['cosine_mean']:.4f}",
             style=style,
         )  # fmt: skip

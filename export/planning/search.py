@@ -1,4 +1,4 @@
-"""The search: each group's worth in float, then plans that give accuracy back, the best bargains first."""
+"""The search: what each group is worth in more precision, then plans that take the best bargains first."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from export.planning.trial import Trial, Trials
 from export.quantize.plan import Rule, TflitePlan
 
 STEPS = 10
-"""Groups that the front takes into float at most, one after the other."""
+"""Groups that the front gives more precision at most, one after the other."""
 LEAST_GAIN = 0.0005
 """Of mean centred cosine: a group that gives less back in float stays in integers."""
 LEAST_COST = 0.01
@@ -27,27 +27,34 @@ OnTrial = Callable[[int, int, str], None]
 
 @dataclass(frozen=True)
 class Sensitivity:
-    """What a group would give and cost in float: differences to the plan as it is.
+    """What a group would give and cost in another precision: differences to the plan as it is.
 
     Attributes:
         group: which.
+        precision: the other one, `float` or `dynamic_int8`.
         gain: mean centred cosine won.
         minsns: million instructions more.
         file_bytes: bytes more.
     """
 
     group: Group
+    precision: str
     gain: float
     minsns: float
     file_bytes: int
 
+    @property
+    def name(self) -> str:
+        """The group's name, and its precision where that is not float."""
+        return self.group.name if self.precision == "float" else f"{self.group.name} {self.precision}"
+
 
 @dataclass(frozen=True)
 class Point:
-    """A plan of the front: which groups it keeps in float beyond the given plan, and what that gives."""
+    """A plan of the front: what it computes more precisely than the given plan, and what that gives."""
 
     name: str
-    floats: tuple[str, ...]
+    changed: tuple[str, ...]
     trial: Trial
 
 
@@ -74,11 +81,11 @@ class Search:
     def to_dict(self) -> dict[str, Any]:
         """Returns the search as JSON types, without the names of single layers."""
         rows = [
-            {"signature": row.group.signature, "group": row.group.name, "gain": row.gain,
+            {"signature": row.group.signature, "group": row.name, "gain": row.gain,
              "minsns": row.minsns, "file_bytes": row.file_bytes}
             for row in self.sensitivities
         ]  # fmt: skip
-        points = [{"name": p.name, "floats": list(p.floats), **asdict(p.trial)} for p in self.points]
+        points = [{"name": p.name, "changed": list(p.changed), **asdict(p.trial)} for p in self.points]
         return {
             "profile": self.profile, "limits": self.limits, "sensitivities": rows, "points": points,
             "chosen": self.chosen,
@@ -104,7 +111,7 @@ def search(
     Raises:
         Arm64Error: a file does not run on the phone.
     """
-    total, done = 1 + len(STARTS) + len(groups) + STEPS, 0
+    total, done = 1 + len(STARTS) + len(groups) + 2 * STEPS, 0
 
     def measure(rules: tuple[Rule, ...], what: str) -> Trial:
         nonlocal done
@@ -116,18 +123,23 @@ def search(
     points = [Point("given", (), measure(plan.rules, "the given plan"))]
     points += [Point(name, (), measure((*rules, *packed), name)) for name, rules in STARTS.items()]
     base = points[0].trial
-    found = []
-    for group in groups:
-        trial = measure((*plan.rules, group.float_rule), f"{group.signature} {group.name} in float")
+
+    def worth(group: Group, precision: str) -> Sensitivity:
+        rules = (*plan.rules, group.rule(precision))
+        trial = measure(rules, f"{group.signature} {group.name} in {precision}")
         more = round(trial.encode_minsns - base.encode_minsns, 4)
         gain = round(base.noise - trial.noise, 5)
-        found.append(Sensitivity(group, gain, more, trial.file_bytes - base.file_bytes))
-    chosen: list[Group] = []
+        return Sensitivity(group, precision, gain, more, trial.file_bytes - base.file_bytes)
+
+    found = [worth(group, "float") for group in groups]
+    for row in bargains(found)[:STEPS]:  # what float does not help, less does not either
+        found += [worth(row.group, precision) for precision in row.group.precisions if precision != "float"]
+    chosen: list[Sensitivity] = []
     for row in bargains(found)[:STEPS]:
-        chosen.append(row.group)
-        rules = (*plan.rules, *(group.float_rule for group in chosen))
-        names = tuple(group.name for group in chosen)
-        points.append(Point(f"+{row.group.name}", names, measure(rules, f"{len(chosen)} groups in float")))
+        chosen.append(row)
+        rules = (*plan.rules, *(row.group.rule(row.precision) for row in chosen))
+        names = tuple(row.name for row in chosen)
+        points.append(Point(f"+{row.name}", names, measure(rules, f"{len(chosen)} groups")))
     on_trial(total, total, "done")
     winner = cheapest(points, limits)
     found.sort(key=lambda row: -row.gain)
@@ -138,9 +150,13 @@ def search(
 
 
 def bargains(rows: list[Sensitivity]) -> list[Sensitivity]:
-    """The groups worth keeping in float, the most accuracy for an instruction first."""
+    """The groups worth more precision, the most accuracy for an instruction first; each once, at its best."""
     worth = [row for row in rows if row.gain >= LEAST_GAIN]
-    return sorted(worth, key=lambda row: -row.gain / max(row.minsns, LEAST_COST))
+    worth.sort(key=lambda row: -row.gain / max(row.minsns, LEAST_COST))
+    best: dict[tuple[str, str], Sensitivity] = {}
+    for row in worth:
+        best.setdefault((row.group.signature, row.group.name), row)
+    return list(best.values())
 
 
 def cheapest(points: list[Point], limits: dict[str, float]) -> Point | None:
@@ -153,8 +169,10 @@ def cheapest(points: list[Point], limits: dict[str, float]) -> Point | None:
     return min(within, key=lambda point: point.trial.encode_minsns, default=None)
 
 
-def _plan_of(point: Point, plan: TflitePlan, packed: tuple[Rule, ...], chosen: list[Group]) -> TflitePlan:
+def _plan_of(
+    point: Point, plan: TflitePlan, packed: tuple[Rule, ...], chosen: list[Sensitivity]
+) -> TflitePlan:
     if point.name in STARTS:
         return replace(plan, rules=(*STARTS[point.name], *packed))
-    floats = tuple(group.float_rule for group in chosen[: len(point.floats)])
-    return replace(plan, rules=(*plan.rules, *floats))
+    changed = tuple(row.group.rule(row.precision) for row in chosen[: len(point.changed)])
+    return replace(plan, rules=(*plan.rules, *changed))
