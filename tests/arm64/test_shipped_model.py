@@ -63,7 +63,7 @@ def test_a_published_time_is_predicted(toolchain, tmp_path):
 
 
 def add_a_layer(path: Path) -> None:
-    """Repeats, in `vision`, the convolution with the largest output whose shape is that of its input."""
+    """Repeats, in `vision`, the dearest convolution whose output has the shape of its input."""
     from ai_edge_litert.tools import flatbuffer_utils
 
     model = flatbuffer_utils.read_model(str(path))
@@ -81,10 +81,11 @@ def add_a_layer(path: Path) -> None:
         source, target = graph.tensors[operator.inputs[0]], graph.tensors[operator.outputs[0]]
         return list(source.shape) == list(target.shape) and source.type == target.type
 
-    def size(operator) -> int:
-        return int(np.prod(graph.tensors[operator.outputs[0]].shape))
+    def multiplications(operator) -> int:
+        shape = graph.tensors[operator.outputs[0]].shape
+        return int(np.prod(shape) // shape[-1] * np.prod(graph.tensors[operator.inputs[1]].shape))
 
-    layer = max(filter(repeats_itself, graph.operators), key=size)
+    layer = max(filter(repeats_itself, graph.operators), key=multiplications)
     old = layer.outputs[0]
     tensor = copy.deepcopy(graph.tensors[old])
     tensor.name += b"_again"
