@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import nullcontext
 from pathlib import Path
 
 import torch
@@ -14,7 +15,7 @@ from encoder.global_view import GLOBAL_VIEWS
 from encoder.regions import REGIONS
 from encoder.text import TEXT_MODELS
 from encoder.user import UserMlp
-from encoder.vision import Backbone, Screen
+from encoder.vision import Backbone, Screen, unsettled
 
 
 class Encoder(nn.Module):
@@ -74,7 +75,11 @@ class Encoder(nn.Module):
 
 
 def build(
-    config: EncoderConfig | Mapping, *, seed: int = 0, published: Mapping[str, Path] | None = None
+    config: EncoderConfig | Mapping,
+    *,
+    seed: int = 0,
+    published: Mapping[str, Path] | None = None,
+    settle: bool = True,
 ) -> Encoder:
     """Builds an encoder in evaluation mode.
 
@@ -82,6 +87,8 @@ def build(
         config: a configuration, or a plain dict of its keys.
         seed: of the random initial weights; the caller's random state is left as it was.
         published: safetensors files of published weights, for `backbone` and `text`; see `weights.py`.
+        settle: make random weights behave as trained ones do, which takes seconds; False where all weights
+            are loaded next.
 
     Raises:
         ConfigError: an unknown key, option or value, or options that do not fit each other.
@@ -95,7 +102,7 @@ def build(
     fusion_type = choose("fusion", FUSIONS, config.fusion)
     for slot, chosen in (("text_model", text_type), ("global_projection", global_type)):
         _check_pruned_sizes(config, slot, chosen)
-    with torch.random.fork_rng(devices=[]):
+    with torch.random.fork_rng(devices=[]), nullcontext() if settle else unsettled():
         torch.manual_seed(seed)
         backbone = Backbone(
             config.backbone,

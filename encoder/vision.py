@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterator
+from contextvars import ContextVar
 from pathlib import Path
 from typing import NamedTuple
 
@@ -140,6 +142,19 @@ def _enlarged(noise: Tensor) -> Tensor:
     return nn.functional.interpolate(noise.float(), size=NOISE_SIZE)
 
 
+_settles: ContextVar[bool] = ContextVar("settles", default=True)
+
+
+@contextlib.contextmanager
+def unsettled() -> Iterator[None]:
+    """Within it `settle_random` does nothing: for models whose weights are loaded once they are built."""
+    token = _settles.set(False)
+    try:
+        yield
+    finally:
+        _settles.reset(token)
+
+
 @torch.no_grad()
 def settle_random(model: nn.Module, run: Callable[[], object]) -> None:
     """Makes a random model behave as a trained one does: alive in every branch, its activations near one.
@@ -152,6 +167,8 @@ def settle_random(model: nn.Module, run: Callable[[], object]) -> None:
         model: changed in place.
         run: runs it once on noise screens.
     """
+    if not _settles.get():
+        return
     norms = [child for child in model.modules() if isinstance(child, nn.BatchNorm2d)]
     if any(norm.weight.is_meta for norm in norms):
         return  # a model without values, built to be counted

@@ -53,7 +53,7 @@ def load_encoder(
         ConfigError: the config cannot be built.
     """
     if file is not None:
-        encoder = build(config, seed=seed)
+        encoder = build(config, settle=False)
         load_state(encoder, file)
         return encoder, _describe(encoder, "file", file.name)
     published = fetch_published(config) if config.backbone_pretrained else {}
@@ -61,8 +61,8 @@ def load_encoder(
         encoder = build(config, seed=seed, published=published)
         names = " and ".join(sorted(published))
         return encoder, _describe(encoder, "hub", f"published {names}; all else random, seed {seed}")
-    encoder = build(config, seed=seed)
     checkpoint = find_checkpoint(config)
+    encoder = build(config, seed=seed, settle=checkpoint is None)
     if checkpoint is not None:
         encoder = _load_checkpoint(encoder, config, checkpoint)
         return encoder, _describe(encoder, "checkpoint", f"trained checkpoint {checkpoint.name}")
@@ -113,7 +113,7 @@ def load_trained(config: EncoderConfig) -> Encoder:
     checkpoint = find_checkpoint(config)
     if checkpoint is None:
         raise WeightsError("there are no trained weights of the preset: name a safetensors file instead")
-    return _load_checkpoint(build(config), config, checkpoint)
+    return _load_checkpoint(build(config, settle=False), config, checkpoint)
 
 
 def _load_checkpoint(encoder: Encoder, config: EncoderConfig, checkpoint: Path) -> Encoder:
@@ -127,7 +127,7 @@ def _load_checkpoint(encoder: Encoder, config: EncoderConfig, checkpoint: Path) 
                 f"{checkpoint.name} leaves out the published weights of {config.text_model}, and their "
                 "package cannot be had: see to the network, or name all weights with --weights"
             )
-        encoder = build(config, published=published)
+        encoder = build(config, published=published, settle=False)
         own = encoder.state_dict()
         state |= {name: own[name] for name in left_out}
     _load(encoder, state, checkpoint)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -133,27 +134,50 @@ def make_parity(request: Request, folders: Mapping[str, Path], out: Path) -> Non
     golden = load_golden(folders["golden"] / "golden.npz", tensors)
     for name, entry in MODEL_FILES.items():
         link(folders[entry["step"]] / name, out / name)
-    rows = measure_files(out, MODEL_FILES, tensors, golden, PARITY)
+    rows = measure_files(out, MODEL_FILES, tensors, golden, PARITY, threads=1)
     for name in MODEL_FILES:
         (out / name).unlink()
     (out / "parity.json").write_text(json.dumps([asdict(row) for row in rows]))
 
 
+def make_reference(request: Request, folders: Mapping[str, Path], out: Path) -> None:
+    """Runs the float .tflite on the test split, while its INT8 is still being made; writes nothing here."""
+    from export.quality.step import run_reference
+
+    with _models(request, folders, out, "tflite") as models:
+        run_reference(models, _weights(folders))
+
+
 def make_quality(request: Request, folders: Mapping[str, Path], out: Path) -> None:
-    """Measures what the exported files are worth on the test split, where that can be said."""
-    from encoder.train.text_data import tokenizer_of
-    from export.bundle import MODEL_FILES, link
+    """Measures what the .tflite files are worth on the test split, where that can be said."""
     from export.quality.step import write_quality
 
-    weights = json.loads((folders["encoder"] / "encoder.json").read_text())["weights"]
-    for name, entry in MODEL_FILES.items():
-        link(folders[entry["step"]] / name, out / name)
-    golden = read_arrays(folders["golden"] / "golden.npz")
-    tensors = tensors_of(request, folders["encoder"])
-    tokenizer = tokenizer_of(request.config)
-    write_quality(out, MODEL_FILES, tensors, tokenizer, golden, weights)
-    for name in MODEL_FILES:
-        (out / name).unlink()
+    with _models(request, folders, out, "tflite", "tflite_int8") as models:
+        write_quality(out, models, _weights(folders))
+
+
+def make_arm64(request: Request, folders: Mapping[str, Path], out: Path) -> None:
+    """Runs the shipped file on the emulated phones, where the emulator is set up."""
+    from export import arm64
+    from export.arm64.report import SHIPPED
+    from export.budgets import limits
+    from export.bundle import MODEL_FILES, link
+    from runtime.bundle import Bundle, file_sha256, select_files
+    from runtime.parity import GOLDEN
+
+    report = None
+    if arm64.available():
+        shipped = set(select_files(MODEL_FILES, *SHIPPED).values())
+        steps = {GOLDEN: "golden"} | {name: MODEL_FILES[name]["step"] for name in shipped}
+        for name, step in steps.items():
+            link(folders[step] / name, out / name)
+        files = {name: {"sha256": file_sha256(out / name)} | MODEL_FILES.get(name, {}) for name in steps}
+        manifest = {"preset": request.preset, "limits": limits(), "files": files}
+        bundle = Bundle(out, manifest, tensors_of(request, folders["encoder"]))
+        report = arm64.measure(bundle, models=[SHIPPED]).to_dict()
+        for name in steps:
+            (out / name).unlink()
+    (out / "arm64.json").write_text(json.dumps(report))
 
 
 MODEL_CODE = ("encoder/*.py",)
@@ -172,6 +196,8 @@ INPUT_CODE = (
 )
 QUANTIZE_CODE = ("export/quantize/*.py", "export/onnx.py")
 PARITY_CODE = ("runtime/*.py", "export/budgets.py")
+ARM64_CODE = ("runtime/*.py", "export/budgets.py", "export/arm64/**/*.py", "export/arm64/*.toml",
+              "export/arm64/*.c", "export/arm64/*.txt")  # fmt: skip
 QUALITY_CODE = (
     "runtime/*.py",
     "runtime/*.tsv",
@@ -194,10 +220,13 @@ STEPS: tuple[Step, ...] = (
     Step("onnx_int8", "calibrate and quantize: ONNX", ("golden", "onnx"), QUANTIZE_CODE, make_onnx_int8),
     Step("tflite_int8", "calibrate and quantize: TFLite", ("golden", "tflite"),
          QUANTIZE_CODE, make_tflite_int8),
+    Step("reference", "quality: the float file", ("encoder", "golden", "tflite"),
+         QUALITY_CODE, make_reference),
+    Step("quality", "quality: INT8", ("encoder", "golden", "tflite_int8", "reference"),
+         QUALITY_CODE, make_quality),
+    Step("arm64", "count and compare on ARM64", ("encoder", "golden", "tflite_int8"), ARM64_CODE, make_arm64),
     Step("parity", "parity with PyTorch", ("encoder", "golden", "tflite", "tflite_int8", "onnx", "onnx_int8"),
          PARITY_CODE, make_parity),
-    Step("quality", "quality on the test split",
-         ("encoder", "golden", "tflite", "tflite_int8", "onnx", "onnx_int8"), QUALITY_CODE, make_quality),
 )  # fmt: skip
 """In an order in which each comes after what it needs; steps that do not need each other run side by side."""
 
@@ -214,6 +243,27 @@ def tensors_of(request: Request, folder: Path) -> dict[str, TensorSpec]:
     return tensor_specs(request.config.to_dict(), facts["mask_size"])
 
 
+def _weights(folders: Mapping[str, Path]) -> dict[str, str]:
+    return json.loads((folders["encoder"] / "encoder.json").read_text())["weights"]
+
+
+@contextlib.contextmanager
+def _models(request: Request, folders: Mapping[str, Path], out: Path, *steps: str) -> Iterator:
+    """Lays the model files of some steps side by side in `out`, and takes them away again."""
+    from encoder.train.text_data import tokenizer_of
+    from export.bundle import MODEL_FILES, link
+    from export.quality.outputs import Models
+
+    files = {name: entry for name, entry in MODEL_FILES.items() if entry["step"] in steps}
+    for name, entry in files.items():
+        link(folders[entry["step"]] / name, out / name)
+    golden = read_arrays(folders["golden"] / "golden.npz")
+    tensors = tensors_of(request, folders["encoder"])
+    yield Models(out, files, tensors, tokenizer_of(request.config), golden)
+    for name in files:
+        (out / name).unlink()
+
+
 def _calibration(folder: Path, signature: str):
     arrays = read_arrays(folder / "calibration.npz")
     for row in range(len(arrays["image"])):
@@ -225,7 +275,7 @@ def _load(config, path: Path):
     from encoder.model import build
     from encoder.weights import load_state
 
-    encoder = build(config)
+    encoder = build(config, settle=False)
     load_state(encoder, path)
     return encoder
 

@@ -138,12 +138,13 @@ def measure_files(
         opened = Engine({key: Path(folder) / name for key, name in chosen.items()}, threads, tensors)
         whole = _WHOLE if "encode" in chosen else ("encode",)
         masks = (MASKS,) if REGION_MASKS in tensors else ()
-        jobs += [(engine, precision, signature, opened) for signature in (*PARTS, *masks, *whole)]
+        outputs_of = _Outputs(opened, golden, has_encode="encode" in chosen)
+        jobs += [(engine, precision, signature, outputs_of) for signature in (*PARTS, *masks, *whole)]
     samples, rows = len(golden["image"]), []
-    for engine, precision, signature, opened in jobs:
+    for engine, precision, signature, outputs_of in jobs:
         outputs = []
         for sample in range(samples):
-            outputs.append(_run(opened, signature, golden, sample))
+            outputs.append(outputs_of(signature, sample))
             step = samples * len(rows) + sample + 1
             on_progress(step, samples * len(jobs), f"{engine} {precision} {signature}")
         figures = compare(np.concatenate(outputs), golden[_output(signature)])
@@ -200,15 +201,36 @@ def _output(signature: str) -> str:
     return REGION_MASKS if signature == MASKS else _public(signature).outputs[0]
 
 
-def _run(engine: Engine, signature: str, golden: Mapping[str, np.ndarray], sample: int) -> np.ndarray:
-    """One golden sample's output, [1, ...]."""
-    public = _public(signature)
-    arrays = {name: golden[name][sample : sample + 1] for name in public.inputs}
-    if signature == COMPOSED:
-        found = engine.compose(arrays)
-    else:
-        found = engine.run("vision" if signature == MASKS else signature, arrays)
-    return found[_output(signature)]
+class _Outputs:
+    """Outputs of an engine for golden samples; what vision and text computed serves all rows that need it."""
+
+    def __init__(self, engine: Engine, golden: Mapping[str, np.ndarray], has_encode: bool) -> None:
+        self._engine, self._golden, self._has_encode = engine, golden, has_encode
+        self._tokens: dict[tuple[str, int], dict[str, np.ndarray]] = {}
+
+    def __call__(self, signature: str, sample: int) -> np.ndarray:
+        """One sample's output, [1, ...]."""
+        if signature == COMPOSED or (signature == "encode" and not self._has_encode):
+            found = self._compose(sample)
+        elif signature in ("fuse", "encode"):
+            found = self._engine.run(signature, self._inputs(signature, sample))
+        else:
+            found = self._part("vision" if signature == MASKS else signature, sample)
+        return found[_output(signature)]
+
+    def _inputs(self, signature: str, sample: int) -> dict[str, np.ndarray]:
+        return {name: self._golden[name][sample : sample + 1] for name in _public(signature).inputs}
+
+    def _part(self, signature: str, sample: int) -> dict[str, np.ndarray]:
+        if (signature, sample) not in self._tokens:
+            inputs = self._inputs(signature, sample)
+            self._tokens[signature, sample] = self._engine.run(signature, inputs)
+        return self._tokens[signature, sample]
+
+    def _compose(self, sample: int) -> dict[str, np.ndarray]:
+        tokens = self._part("vision", sample) | self._part("text", sample)
+        known = self._inputs("fuse", sample) | tokens
+        return self._engine.run("fuse", {name: known[name] for name in SIGNATURES["fuse"].inputs})
 
 
 def _checks(signature: str, figures: Mapping[str, float], limits: Mapping[str, float]) -> tuple[Check, ...]:

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     import os
 
     from export.arm64.report import Arm64Report
+    from runtime.bundle import Bundle
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,7 @@ def available() -> Availability:
 
 
 def measure(
-    bundle_dir: str | os.PathLike,
+    bundle: Bundle | str | os.PathLike,
     profiles: Iterable[str] | None = None,
     models: Iterable[tuple[str, str]] | None = None,
     *,
@@ -42,4 +43,4 @@ def measure(
     """Counts, times and checks a bundle's models on emulated ARM64 cores; see `export.arm64.measurement`."""
     from export.arm64.measurement import measure as measure_bundle
 
-    return measure_bundle(bundle_dir, profiles, models, progress=progress)
+    return measure_bundle(bundle, profiles, models, progress=progress)

@@ -35,6 +35,7 @@ class GuestFile:
         group: files of one group leave their outputs together; fuse takes the tokens of its group.
         samples: how many independent counts to take.
         operators: also count every operator (.tflite only).
+        most_insns: of all rows together; rows beyond it are left out, evenly. 0 = all rows are run.
     """
 
     path: Path
@@ -43,10 +44,11 @@ class GuestFile:
     group: str = ""
     samples: int = 1
     operators: bool = False
+    most_insns: int = 0
 
     @property
     def runs(self) -> int:
-        """How many times the guest reports progress for this file."""
+        """How many times the guest reports progress for this file, if it leaves out no row."""
         composed = len(self.rows) * ("fuse" in self.signatures)
         return len(self.signatures) * (len(self.rows) + 1 + self.operators) + composed
 
@@ -79,12 +81,14 @@ class GuestRun:
     Attributes:
         counts: file name -> signature -> two independent counts of instructions.
         operators: file name -> signature -> [operator, who ran it, instructions] in order.
+        rows: file name -> which of its rows ran.
         outputs_dir: holds GROUP/SIGNATURE.TENSOR.npy, the rows' outputs [N, ...].
         failures: files that did not run; they are in none of the others.
     """
 
     counts: dict[str, dict[str, list[float]]]
     operators: dict[str, dict[str, list[list]]]
+    rows: dict[str, tuple[int, ...]]
     outputs_dir: Path
     failures: tuple[Failure, ...]
 
@@ -113,19 +117,20 @@ def run_guest(
     }
     (work_dir / "request.json").write_text(json.dumps(request))
     statuses, own_lines = _follow(toolchain, profile, work_dir, on_run)
-    counts, operators, failures = {}, {}, []
+    counts, operators, rows, failures = {}, {}, {}, []
     for file in files:
         name = file.path.name
         status = statuses.get(str(file.path.absolute()))
         if status == 0:
             result = json.loads((work_dir / f"{name}.json").read_text())
             counts[name], operators[name] = result["counts"], result["operators"]
+            rows[name] = tuple(result["rows"])
         elif status is None:
             failures.append(Failure(name, profile.name, "the emulator itself stopped", own_lines))
         else:
             lines = _end_of((work_dir / f"{name}.log").read_text(errors="replace"))
             failures.append(Failure(name, profile.name, _describe(status), lines))
-    return GuestRun(counts, operators, _outputs_dir(work_dir), tuple(failures))
+    return GuestRun(counts, operators, rows, _outputs_dir(work_dir), tuple(failures))
 
 
 def _file_request(file: GuestFile, work_dir: Path) -> dict[str, Any]:

@@ -7,7 +7,7 @@ import tempfile
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -32,6 +32,7 @@ from runtime.bundle import ENGINES, PRECISIONS, Bundle, select_files
 from runtime.parity import GOLDEN, load_golden
 
 _FEW_ROWS = 2
+_MOST_INSNS = 1_250_000_000  # of the shipped model's rows: all of those of an encoder that meets the budgets
 _MOST_WORKERS = 4
 _ORDER = ("vision", "text", "fuse", "encode")  # fuse runs again on the tokens of the two before
 
@@ -68,7 +69,7 @@ class _Inputs:
 
 
 def measure(
-    bundle_dir: str | os.PathLike,
+    bundle: Bundle | str | os.PathLike,
     profiles: Iterable[str] | None = None,
     models: Iterable[tuple[str, str]] | None = None,
     *,
@@ -78,7 +79,7 @@ def measure(
     """Counts, times and checks a bundle's models on emulated ARM64 cores.
 
     Args:
-        bundle_dir: The bundle's folder.
+        bundle: The bundle, or its folder.
         profiles: Names from profiles.toml, the first of which decides; None = all, the default first.
         models: (engine, precision) pairs; None = all four. The shipped one is ("tflite", "int8").
         toolchain: A verified emulator, if the caller has one.
@@ -89,7 +90,8 @@ def measure(
         BundleError: The bundle is missing, incomplete or altered, or its manifest has no limits.
     """
     chosen = choose(profiles)
-    bundle = Bundle.load(bundle_dir)
+    if not isinstance(bundle, Bundle):
+        bundle = Bundle.load(bundle)
     limits = _limits(bundle)
     golden = load_golden(bundle.file(GOLDEN), bundle.tensors)
     pairs = [(e, p) for e in ENGINES for p in PRECISIONS] if models is None else list(models)
@@ -132,6 +134,7 @@ def _job(
         GuestFile(
             bundle.file(name), tuple(s for s in _ORDER if s in signatures), rows,
             group=f"{engine}_{precision}", samples=2 if alone else 1, operators=alone,
+            most_insns=_MOST_INSNS if alone else 0,
         )
         for name, signatures in sorted(served.items(), key=lambda item: _ORDER.index(item[1][0]))
     )  # fmt: skip
@@ -199,8 +202,11 @@ def _run_jobs(jobs: list[_Job], inputs: _Inputs, advance: Callable[[int, str], N
 
 
 def _evaluate(job: _Job, guest: GuestRun, inputs: _Inputs) -> dict[str, Any]:
-    ran = [file for file in job.files if file.path.name in guest.counts]
-    rows, names = job.files[0].rows, {file.path.name for file in job.files}
+    ran = [
+        replace(file, rows=guest.rows[file.path.name]) for file in job.files if file.path.name in guest.rows
+    ]
+    rows = ran[0].rows if ran else ()
+    names = {file.path.name for file in job.files}
     outputs = parity.read_outputs(guest.outputs_dir / job.files[0].group, ran)
     fixed = {"engine": job.engine, "precision": job.precision, "profile": job.profile.name}
     expected = {

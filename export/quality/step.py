@@ -5,21 +5,16 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
-
-import numpy as np
 
 from calibration_data.styles import DIMENSION
 from export.quality.measure import REFERENCE, SHIPPED, measure
-from export.quality.outputs import Models
+from export.quality.outputs import Models, prepare, run_all
 from export.quality.split import FOLDER, available, read_split
 from runtime.bundle import TensorSpec
-from runtime.tokenizers import Tokenizer
 
 REPORT = "quality.json"
-ENGINES = (REFERENCE, SHIPPED, ("onnx", "int8"))
-"""What an export measures: ONNX's float file gives the reference's embeddings, as parity shows, so
-`make quality` alone runs it too."""
+ENGINES = (REFERENCE, SHIPPED)
+"""What an export measures; `make quality` runs ONNX's files too."""
 CAPTIONS = {
     "map": "The test screens' embeddings on a plane (t-SNE): colour is the kind of screen, shape the UI kit.",
     "examples": "What the shipped file ranks first, the first screen of each kind that it gets right: "
@@ -31,31 +26,33 @@ CAPTIONS = {
 """Of the pictures, by their names."""
 
 
-def write_quality(
-    folder: Path,
-    files: Mapping[str, Mapping[str, Any]],
-    tensors: Mapping[str, TensorSpec],
-    tokenizer: Tokenizer,
-    golden: Mapping[str, np.ndarray],
-    weights: Mapping[str, str],
-) -> None:
-    """Measures exported files and writes quality.json and the pictures beside them.
+def run_reference(models: Models, weights: Mapping[str, str]) -> None:
+    """Runs the float file ahead of `write_quality`, which then finds its outputs on disk.
 
     Args:
-        folder: holds the files.
-        files: name -> entry with engine, precision and signatures.
-        tensors: the public tensors.
-        tokenizer: of the text tower.
-        golden: inputs and PyTorch's outputs of the parity screens.
+        models: the float .tflite file at least.
         weights: where the weights came from.
     """
-    skipped = _skipped(weights, tensors)
+    if not _skipped(weights, models.tensors):
+        split = read_split(user_embed_dim=DIMENSION)
+        run_all(models, prepare(models, split), [REFERENCE], split.sha256)
+
+
+def write_quality(folder: Path, models: Models, weights: Mapping[str, str]) -> None:
+    """Measures exported files and writes quality.json and the pictures.
+
+    Args:
+        folder: where to write them.
+        models: the .tflite files.
+        weights: where the weights came from.
+    """
+    skipped = _skipped(weights, models.tensors)
     report = None
     if not skipped:
         from export.quality.pictures import draw_pictures
 
         split = read_split(user_embed_dim=DIMENSION)
-        report, work, outputs = measure(Models(folder, files, tensors, tokenizer, golden), split, ENGINES)
+        report, work, outputs = measure(models, split, ENGINES)
         for name, data in draw_pictures(split, work, outputs[SHIPPED]).items():
             (folder / f"{name}.webp").write_bytes(data)
     (folder / REPORT).write_text(json.dumps({"report": report, "skipped": skipped}))

@@ -146,6 +146,9 @@ def _finished(model_bytes: bytes, plan: TflitePlan) -> bytes:
 
     schema = flatbuffer_utils.schema_fb
     model = flatbuffer_utils.read_model_from_bytearray(bytearray(model_bytes))
+    for buffer in model.buffers:
+        if buffer.data is not None:  # arrays are written whole, all else byte by byte
+            buffer.data = np.frombuffer(buffer.data, np.uint8)
     bypass_float(model, schema)
     for rule in plan.rules:
         if rule.precision in PACKED:

@@ -13,6 +13,7 @@ from export import arm64
 from export.arm64.emulator import GuestFile, run_guest
 from export.arm64.errors import Arm64Error
 from export.arm64.profiles import choose
+from runtime import metrics
 from runtime.bundle import BundleError
 from tests.arm64.conftest import TINY, edit_manifest
 
@@ -59,12 +60,22 @@ def test_a_core_without_dot_product_runs_other_kernels(toolchain, bundle_dir, tm
     assert counts["pixel3a"] > 1.2 * counts["a76"]
 
 
-@pytest.mark.parametrize("rows", [1, 8])  # of 8 rows, two processes run half each
-def test_a_crash_is_shown_with_its_signal_and_the_others_still_run(toolchain, bundle_dir, tmp_path, rows):
+def test_rows_of_a_heavy_model_are_thinned_out_evenly(toolchain, bundle_dir, tmp_path):
+    file = GuestFile(bundle_dir / "encoder.tflite", ("text",), tuple(range(32)), most_insns=1)
+    (core,) = choose(["a76"])
+    guest = run_guest(toolchain, core, [file], bundle_dir / "golden.npz", tmp_path)
+    rows = guest.rows["encoder.tflite"]
+    assert len(rows) == 8 and (rows[0], rows[-1]) == (0, 31) and set(np.diff(rows)) == {4, 5}
+    found = np.load(guest.outputs_dir / "text.text_token.npy")[:, 0]
+    right = np.load(bundle_dir / "golden.npz")["text_token"][list(rows), 0]
+    assert metrics.identification(found, right) == 1
+
+
+def test_a_crash_is_shown_with_its_signal_and_the_others_still_run(toolchain, bundle_dir, tmp_path):
     (core,) = choose(["a76"])
     older = dataclasses.replace(core, name="older", qemu_cpu="cortex-a72")  # lacks what its identity promises
     files = [
-        GuestFile(bundle_dir / "encoder.tflite", ("text",), tuple(range(rows))),
+        GuestFile(bundle_dir / "encoder.tflite", ("text",), (0,)),
         GuestFile(TINY / "fuse_fp32.onnx", ("fuse",), (0,)),
     ]
     guest = run_guest(toolchain, older, files, bundle_dir / "golden.npz", tmp_path)

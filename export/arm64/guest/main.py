@@ -26,6 +26,7 @@ _PROT_READ_WRITE = 3
 _COUNTED_INSNS = 4_000_000  # an inference is repeated until about this many instructions were counted
 _MOST_REPEATS = 20
 _SHARED_ROWS = 8  # fewer are not worth a second process
+_FEWEST_ROWS = 8  # run, however many instructions they take
 _RAISED = 1 << 8  # the wait status of a process that exits with 1
 
 
@@ -82,12 +83,24 @@ def work(file: dict, request: dict, say) -> dict:
     outputs_dir.mkdir(parents=True, exist_ok=True)
     model = engines.open_model(file["path"])
     result: dict = {"counts": {}, "operators": {}}
+    counts, rows = result["counts"], file["rows"]
+
+    def count(signature: str) -> None:
+        counts[signature] = count_insns(*model.prepared(signature), file["samples"])
+        say()
+
+    if file["most_insns"]:
+        for signature in file["signatures"]:
+            model.run(signature, {name: golden[name][rows[:1]] for name in model.inputs[signature]})
+            count(signature)
+        rows = _affordable(rows, sum(found[0] for found in counts.values()), file["most_insns"])
+    result["rows"] = rows
     for signature in file["signatures"]:
         names = model.inputs[signature]
-        arrays = {name: golden[name][file["rows"]] for name in names}
+        arrays = {name: golden[name][rows] for name in names}
         _run_rows(model, signature, arrays, outputs_dir / signature, say)
-        result["counts"][signature] = count_insns(*model.prepared(signature), file["samples"])
-        say()
+        if signature not in counts:
+            count(signature)
         if signature == "fuse":
             _run_composed(model, names, arrays, outputs_dir, say)
     if file.get("operators"):
@@ -98,6 +111,12 @@ def work(file: dict, request: dict, say) -> dict:
             result["operators"][signature] = operators.profile(file["path"], signature, arrays)
             say()
     return result
+
+
+def _affordable(rows: list[int], insns: float, most_insns: int) -> list[int]:
+    """Thins rows out evenly where all of them, of so many instructions each, exceed the limit."""
+    count = min(len(rows), max(_FEWEST_ROWS, int(most_insns / insns)))
+    return [rows[round(place * (len(rows) - 1) / max(count - 1, 1))] for place in range(count)]
 
 
 def _run_rows(model, signature: str, arrays: dict, target: Path, say) -> None:
