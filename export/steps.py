@@ -127,16 +127,13 @@ def make_onnx_int8(request: Request, folders: Mapping[str, Path], out: Path) -> 
 def make_parity(request: Request, folders: Mapping[str, Path], out: Path) -> None:
     """Measures every engine, precision and signature against the golden vectors."""
     from export.budgets import PARITY
-    from export.bundle import MODEL_FILES, link
+    from export.bundle import MODEL_FILES
     from runtime.parity import load_golden, measure_files
 
     tensors = tensors_of(request, folders["encoder"])
     golden = load_golden(folders["golden"] / "golden.npz", tensors)
-    for name, entry in MODEL_FILES.items():
-        link(folders[entry["step"]] / name, out / name)
-    rows = measure_files(out, MODEL_FILES, tensors, golden, PARITY, threads=1)
-    for name in MODEL_FILES:
-        (out / name).unlink()
+    with _side_by_side(folders, out, {name: entry["step"] for name, entry in MODEL_FILES.items()}):
+        rows = measure_files(out, MODEL_FILES, tensors, golden, PARITY, threads=1)
     (out / "parity.json").write_text(json.dumps([asdict(row) for row in rows]))
 
 
@@ -161,7 +158,7 @@ def make_arm64(request: Request, folders: Mapping[str, Path], out: Path) -> None
     from export import arm64
     from export.arm64.report import SHIPPED
     from export.budgets import limits
-    from export.bundle import MODEL_FILES, link
+    from export.bundle import MODEL_FILES
     from runtime.bundle import Bundle, file_sha256, select_files
     from runtime.parity import GOLDEN
 
@@ -169,14 +166,11 @@ def make_arm64(request: Request, folders: Mapping[str, Path], out: Path) -> None
     if arm64.available():
         shipped = set(select_files(MODEL_FILES, *SHIPPED).values())
         steps = {GOLDEN: "golden"} | {name: MODEL_FILES[name]["step"] for name in shipped}
-        for name, step in steps.items():
-            link(folders[step] / name, out / name)
-        files = {name: {"sha256": file_sha256(out / name)} | MODEL_FILES.get(name, {}) for name in steps}
-        manifest = {"preset": request.preset, "limits": limits(), "files": files}
-        bundle = Bundle(out, manifest, tensors_of(request, folders["encoder"]))
-        report = arm64.measure(bundle, models=[SHIPPED]).to_dict()
-        for name in steps:
-            (out / name).unlink()
+        with _side_by_side(folders, out, steps):
+            files = {name: {"sha256": file_sha256(out / name)} | MODEL_FILES.get(name, {}) for name in steps}
+            manifest = {"preset": request.preset, "limits": limits(), "files": files}
+            bundle = Bundle(out, manifest, tensors_of(request, folders["encoder"]))
+            report = arm64.measure(bundle, models=[SHIPPED]).to_dict()
     (out / "arm64.json").write_text(json.dumps(report))
 
 
@@ -249,18 +243,27 @@ def _weights(folders: Mapping[str, Path]) -> dict[str, str]:
 
 @contextlib.contextmanager
 def _models(request: Request, folders: Mapping[str, Path], out: Path, *steps: str) -> Iterator:
-    """Lays the model files of some steps side by side in `out`, and takes them away again."""
+    """Lays the model files of some steps side by side in `out`, with what measuring their quality needs."""
     from encoder.train.text_data import tokenizer_of
-    from export.bundle import MODEL_FILES, link
+    from export.bundle import MODEL_FILES
     from export.quality.outputs import Models
 
     files = {name: entry for name, entry in MODEL_FILES.items() if entry["step"] in steps}
-    for name, entry in files.items():
-        link(folders[entry["step"]] / name, out / name)
     golden = read_arrays(folders["golden"] / "golden.npz")
     tensors = tensors_of(request, folders["encoder"])
-    yield Models(out, files, tensors, tokenizer_of(request.config), golden)
-    for name in files:
+    with _side_by_side(folders, out, {name: entry["step"] for name, entry in files.items()}):
+        yield Models(out, files, tensors, tokenizer_of(request.config), golden)
+
+
+@contextlib.contextmanager
+def _side_by_side(folders: Mapping[str, Path], out: Path, steps: Mapping[str, str]) -> Iterator[None]:
+    """Links files, name -> the step that wrote it, into one folder, and takes them away again."""
+    from export.bundle import link
+
+    for name, step in steps.items():
+        link(folders[step] / name, out / name)
+    yield
+    for name in steps:
         (out / name).unlink()
 
 

@@ -71,11 +71,12 @@ def test_rows_of_a_heavy_model_are_thinned_out_evenly(toolchain, bundle_dir, tmp
     assert metrics.identification(found, right) == 1
 
 
-def test_a_crash_is_shown_with_its_signal_and_the_others_still_run(toolchain, bundle_dir, tmp_path):
+@pytest.mark.parametrize("rows", [1, 8])  # of 8 rows, two processes run half each
+def test_a_crash_is_shown_with_its_signal_and_the_others_still_run(toolchain, bundle_dir, tmp_path, rows):
     (core,) = choose(["a76"])
     older = dataclasses.replace(core, name="older", qemu_cpu="cortex-a72")  # lacks what its identity promises
     files = [
-        GuestFile(bundle_dir / "encoder.tflite", ("text",), (0,)),
+        GuestFile(bundle_dir / "encoder.tflite", ("text",), tuple(range(rows))),
         GuestFile(TINY / "fuse_fp32.onnx", ("fuse",), (0,)),
     ]
     guest = run_guest(toolchain, older, files, bundle_dir / "golden.npz", tmp_path)
