@@ -48,10 +48,10 @@ def _report_parser() -> argparse.ArgumentParser:
         "", "Runs a bundle's models on an emulated ARM64 core: parity, instructions, simulated latency.",
         "Commands: 'setup' prepares the emulator (done when needed), 'validate' compares simulated with "
         "published times, 'baseline' keeps the committed instruction counts. Each has --help. Exit status: "
-        "0 all well, 1 the target's latency or parity fails or a model does not run, 2 bad use.",
+        "0 all well, 1 the target's latency or a phone's parity fails or a model does not run, 2 bad use.",
     )  # fmt: skip
     parser.add_argument("bundle", help="a folder that `python -m export` wrote, such as dist/balanced")
-    names = f"{', '.join(profiles)} (default: all, of which {default} decides)"
+    names = f"{', '.join(profiles)} (default: all; the latency of {default} decides)"
     parser.add_argument("--profile", metavar="NAME", help=f"measure and judge only this phone: {names}")
     return parser
 

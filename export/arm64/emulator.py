@@ -36,6 +36,7 @@ class GuestFile:
         samples: how many independent counts to take.
         operators: also count every operator (.tflite only).
         most_insns: of all rows together; rows beyond it are left out, evenly. 0 = all rows are run.
+        fewest_rows: that are run all the same.
     """
 
     path: Path
@@ -45,6 +46,7 @@ class GuestFile:
     samples: int = 1
     operators: bool = False
     most_insns: int = 0
+    fewest_rows: int = 1
 
     @property
     def runs(self) -> int:

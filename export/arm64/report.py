@@ -76,7 +76,7 @@ class ParityRow:
 
 @dataclass(frozen=True)
 class Verdict:
-    """A limit and what was measured; `gated` where it decides the exit status."""
+    """A limit and what was measured; `gated` where it decides the exit status: parity on every phone."""
 
     name: str
     profile: str
@@ -94,7 +94,7 @@ class Arm64Report:
 
     Attributes:
         preset: the bundle's.
-        profiles: those measured; the first one is the target, which decides.
+        profiles: those measured; the first one is the target, whose latency decides.
         latency_limit_ms: the bundle's own limit for an encode.
         versions: of the emulator and the engines in it.
         costs, operators, parity, failures: see their classes; operators are those of the target.
@@ -111,7 +111,7 @@ class Arm64Report:
 
     @property
     def target(self) -> Profile:
-        """The profile that decides."""
+        """The profile whose latency decides."""
         return self.profiles[0]
 
     def minsns(
@@ -139,7 +139,7 @@ class Arm64Report:
 
     @property
     def passed(self) -> bool:
-        """Whether all files ran, and the target's latency and parity hold."""
+        """Whether all files ran, and the target's latency and every phone's parity hold."""
         judged = any(verdict.gated and verdict.unit == "ms" for verdict in self.verdicts)
         return judged and not self.failures and all(v.passed for v in self.verdicts if v.gated)
 
@@ -163,7 +163,7 @@ class Arm64Report:
                 name = f"parity with {row.against}, {row.engine} {row.precision}, {check['metric']}"
                 verdict = Verdict(
                     name, row.profile, check["limit"], "<=" if at_most else ">=", check["value"], "",
-                    check["passed"], row.profile == self.target.name,
+                    check["passed"], gated=True,
                 )  # fmt: skip
                 before = worst.get((name, row.profile))
                 if before is None or (before.value < verdict.value) == at_most:

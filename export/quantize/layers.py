@@ -32,6 +32,17 @@ def _walk(model) -> Iterator[tuple]:
             yield parts.get(index, str(index)), kind, name, operator, graph
 
 
+def products(path: Path) -> list[str]:
+    """Lists the linear layers, by name, whose weights are computed: products of two activations."""
+    layers = list(walk(path))
+    computed = {graph.tensors[output].name for *_, operator, graph in layers for output in operator.outputs}
+    return [
+        name
+        for _, kind, name, operator, graph in layers
+        if kind == "FULLY_CONNECTED" and graph.tensors[operator.inputs[1]].name in computed
+    ]
+
+
 def of_shared_weights(path: Path) -> Iterator[list[tuple[str, str]]]:
     """Yields the linear layers that share their weights, as names of input and output, of a signature's each.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
@@ -10,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from export.quantize.byte_input import bypass_float
-from export.quantize.layers import of_shared_weights, walk
+from export.quantize.layers import of_shared_weights, products, walk
 from export.quantize.packed_words import PACKED, pack_lookups
 from export.quantize.plan import PlanError, Rule, TflitePlan
 from export.tflite import quiet
@@ -65,6 +66,10 @@ def _engine(source: Path, plan: TflitePlan):
     for rule in plan.rules:
         for operator in rule.operators if rule.precision not in PACKED else ():
             _add_rule(engine, rule, operator)
+    # LiteRT's kernels for ARM without the dot product add pairs in 16 bits, which -128 * -128 twice exceeds:
+    # weights keep clear of -128, activations do not.
+    for name in products(source) if engine.get_quantization_recipe() else ():
+        _add_rule(engine, Rule(re.escape(name), ("FULLY_CONNECTED",), "float"), "FULLY_CONNECTED")
     return engine
 
 
@@ -119,9 +124,12 @@ def _calibrate(source: Path, engine, plan: TflitePlan, samples) -> dict:
     from ai_edge_quantizer import calibrator
     from ai_edge_quantizer.utils import qsv_utils
 
+    recipe = engine._recipe_manager
+    # It is asked the same of every operator for every sample, and searches all rules for an answer.
+    recipe.get_quantization_configs = functools.cache(recipe.get_quantization_configs)
     update = {"min_max": qsv_utils.min_max_update, "moving_average": qsv_utils.moving_average_update}
-    collector = calibrator.Calibrator(str(source), num_threads=2, qsv_update_func=update[plan.calibration])
-    collector.calibrate(samples, engine._recipe_manager)
+    collector = calibrator.Calibrator(str(source), num_threads=1, qsv_update_func=update[plan.calibration])
+    collector.calibrate(samples, recipe)
     ranges = collector.get_model_qsvs()
     for layers in of_shared_weights(source):
         # With one scale for all, an engine packs their weights once.

@@ -26,7 +26,6 @@ _PROT_READ_WRITE = 3
 _COUNTED_INSNS = 4_000_000  # an inference is repeated until about this many instructions were counted
 _MOST_REPEATS = 20
 _SHARED_ROWS = 8  # fewer are not worth a second process
-_FEWEST_ROWS = 8  # run, however many instructions they take
 _RAISED = 1 << 8  # the wait status of a process that exits with 1
 
 
@@ -83,7 +82,7 @@ def work(file: dict, request: dict, say) -> dict:
     outputs_dir.mkdir(parents=True, exist_ok=True)
     model = engines.open_model(file["path"])
     result: dict = {"counts": {}, "operators": {}}
-    counts, rows = result["counts"], file["rows"]
+    counts, rows, known = result["counts"], file["rows"], {}
 
     def count(signature: str) -> None:
         counts[signature] = count_insns(*model.prepared(signature), file["samples"])
@@ -91,14 +90,16 @@ def work(file: dict, request: dict, say) -> dict:
 
     if file["most_insns"]:
         for signature in file["signatures"]:
-            model.run(signature, {name: golden[name][rows[:1]] for name in model.inputs[signature]})
+            arrays = {name: golden[name][rows[:1]] for name in model.inputs[signature]}
+            known[signature] = model.run(signature, arrays)
             count(signature)
-        rows = _affordable(rows, sum(found[0] for found in counts.values()), file["most_insns"])
+        insns = sum(found[0] for found in counts.values())
+        rows = _affordable(rows, insns, file["most_insns"], file["fewest_rows"])
     result["rows"] = rows
     for signature in file["signatures"]:
         names = model.inputs[signature]
         arrays = {name: golden[name][rows] for name in names}
-        _run_rows(model, signature, arrays, outputs_dir / signature, say)
+        _run_rows(model, signature, arrays, outputs_dir / signature, say, known.get(signature))
         if signature not in counts:
             count(signature)
         if signature == "fuse":
@@ -113,16 +114,17 @@ def work(file: dict, request: dict, say) -> dict:
     return result
 
 
-def _affordable(rows: list[int], insns: float, most_insns: int) -> list[int]:
+def _affordable(rows: list[int], insns: float, most_insns: int, fewest: int) -> list[int]:
     """Thins rows out evenly where all of them, of so many instructions each, exceed the limit."""
-    count = min(len(rows), max(_FEWEST_ROWS, int(most_insns / insns)))
+    count = min(len(rows), max(fewest, int(most_insns / insns)))
     return [rows[round(place * (len(rows) - 1) / max(count - 1, 1))] for place in range(count)]
 
 
-def _run_rows(model, signature: str, arrays: dict, target: Path, say) -> None:
+def _run_rows(model, signature: str, arrays: dict, target: Path, say, known: dict | None = None) -> None:
     """Runs a signature on each row and saves target.TENSOR.npy for each output.
 
-    Of many rows a second process runs the first half: the emulator emulates each on a core of its own.
+    `known` are the outputs of the first row, where it ran before. Of many rows a second process runs the
+    first half: the emulator emulates each on a core of its own.
     """
     import numpy as np
 
@@ -132,7 +134,8 @@ def _run_rows(model, signature: str, arrays: dict, target: Path, say) -> None:
     def infer(rows: range) -> dict:
         outputs: dict[str, list] = {}
         for row in rows:
-            run = model.run(signature, {name: array[row : row + 1] for name, array in arrays.items()})
+            run = known if row == 0 else None
+            run = run or model.run(signature, {name: array[row : row + 1] for name, array in arrays.items()})
             for name, array in run.items():
                 outputs.setdefault(name, []).append(array)
             say()
