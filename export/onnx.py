@@ -29,6 +29,7 @@ def write_onnx(encoder: Encoder, config: EncoderConfig, signature: str, path: Pa
     """
     import onnx
     import onnxsim
+    from onnxscript import optimizer
 
     names = signatures(masks=encoder.mask_size is not None)[signature]
     with torch.no_grad(), quiet():
@@ -40,7 +41,9 @@ def write_onnx(encoder: Encoder, config: EncoderConfig, signature: str, path: Pa
             opset_version=OPSET,
             dynamo=True,
             verbose=False,
+            optimize=False,
         )
+        optimizer.optimize(program.model, num_iterations=1)  # a second, torch's default, finds nothing more
         model, same = onnxsim.simplify(program.model_proto)
     if not same:
         raise RuntimeError(f"onnxsim changed what {signature} computes; nothing was written")

@@ -212,6 +212,7 @@ def _start_worker(log: Path) -> None:
         parent_death_signal = 1  # PR_SET_PDEATHSIG of prctl(2), Linux only
         ctypes.CDLL(None).prctl(parent_death_signal, signal.SIGKILL)
     os.environ["TF_CPP_MIN_LOG_LEVEL"] = "2"
+    os.environ["OMP_NUM_THREADS"] = "1"  # PyTorch's sums depend on it; the processors have other steps to do
     descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     os.dup2(descriptor, 1)
     os.dup2(descriptor, 2)

@@ -28,13 +28,15 @@ def write_tflite(encoder: Encoder, config: EncoderConfig, path: Path) -> None:
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     import litert_torch  # takes seconds; only this step needs it
+    from torch.fx._lazy_graph_module import _use_lazy_graph_module
 
     logging.getLogger("litert_torch").setLevel(logging.ERROR)
     modules = {part: VIEWS[part](encoder).eval() for part in PARTS}
     converter = litert_torch
     for part, module in modules.items():
         converter = converter.signature(part, module, sample_kwargs=example_inputs(config, part))
-    with torch.no_grad(), quiet():
+    # Some 150 passes each write a graph out as Python; lazily, only what is called is written and compiled.
+    with torch.no_grad(), quiet(), _use_lazy_graph_module(True):
         converter.convert().export(str(path))
 
 

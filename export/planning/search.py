@@ -13,7 +13,7 @@ from export.quantize.plan import Rule, TflitePlan
 STEPS = 10
 """Groups that the front gives more precision at most, one after the other."""
 LEAST_GAIN = 0.0005
-"""Of mean centred cosine: a group that gives less back in float stays in integers."""
+"""Of mean centred cosine: a group that gives less back for more precision stays as it is."""
 LEAST_COST = 0.01
 """Million instructions below which a group in float counts as free."""
 STARTS = {

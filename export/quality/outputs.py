@@ -19,7 +19,7 @@ import numpy as np
 from export.quality.candidates import candidate_sets
 from export.quality.metrics import normalized
 from export.quality.split import TestSplit
-from runtime.bundle import REGION_MASKS, Bundle, TensorSpec, file_sha256, select_files
+from runtime.bundle import REGION_MASKS, SIGNATURES, Bundle, TensorSpec, file_sha256, select_files
 from runtime.engines import Engine
 from runtime.parity import GOLDEN, load_golden
 from runtime.preprocess import load_image
@@ -180,20 +180,21 @@ def run_all(
     done, lock, stopped = dict.fromkeys(engines, 0), threading.Lock(), threading.Event()
 
     def outputs_of(pair: tuple[str, str]) -> Outputs:
-        def advance(own: int) -> None:
+        def advance(runs: int) -> None:
             if stopped.is_set():
                 raise CancelledError
             with lock:
-                done[pair] = own
+                done[pair] += runs
                 on_progress(sum(done.values()), len(engines) * each, " ".join(pair))
 
         paths = {s: models.folder / n for s, n in select_files(models.files, *pair).items()}
         key = _key(models, work, paths, split_sha256)
         outputs = _load(key)
         if outputs is None:
-            outputs = _run(Engine(paths, 1, models.tensors), work, models.golden, advance)
+            outputs = _run(lambda: Engine(paths, 1, models.tensors), work, models.golden, advance)
             _store(key, outputs)
-        advance(each)
+        else:
+            advance(each)
         return outputs
 
     # An engine computes on one thread and lets Python's others run meanwhile.
@@ -206,43 +207,61 @@ def run_all(
 
 
 def _run(
-    engine: Engine, work: Work, golden: Mapping[str, np.ndarray], advance: Callable[[int], None]
+    open_engine: Callable[[], Engine],
+    work: Work,
+    golden: Mapping[str, np.ndarray],
+    advance: Callable[[int], None],
 ) -> Outputs:
-    done = 0
-
-    def run(signature: str, arrays: dict[str, np.ndarray]) -> np.ndarray:
-        nonlocal done
-        done += 1
-        if done % 16 == 0:
-            advance(done)
-        outputs = engine.run(signature, arrays)
-        if REGION_MASKS in outputs:
-            masks.append(outputs.pop(REGION_MASKS)[0])
-        (output,) = outputs.values()
-        return output[0]
-
-    masks: list[np.ndarray] = []
-    screens = [run("vision", {"image": image[None]}) for image in work.images]
-    tokens = [run("text", ids) for ids in work.tokens]
-    nobody = np.zeros_like(work.users[0])
+    engine = open_engine()
+    with ThreadPoolExecutor(1) as pool:  # the texts beside the screens, on an engine of their own
+        texts = pool.submit(lambda: _run_texts(open_engine(), work, advance))
+        seen = []
+        for image in work.images:
+            seen.append(engine.run("vision", {"image": image[None]}))
+            advance(1)
+        tokens = texts.result()
+    screens = [found["screen_tokens"] for found in seen]
+    nobody = np.zeros_like(work.users[:1])
     blocks = []
     for condition in CONDITIONS:
         rows = []
         for index, (typed, user) in enumerate(zip(work.typed, work.users, strict=True)):
-            rows.append(run("fuse", {
-                "screen_tokens": screens[-1 if condition == "no screen" else index][None],
-                "text_token": tokens[0 if condition == "no text" else typed][None],
-                "user": (nobody if condition == "no user" else user)[None],
-            }))  # fmt: skip
-        blocks.append(np.stack(rows))
-    names = ("image", "input_ids", "attention_mask", "user")
-    whole = [
-        run("encode", {name: golden[name][row : row + 1] for name in names})
-        for row in range(len(golden["image"]))
-    ]
-    texts = normalized(np.stack(tokens)[:, 0]).astype(np.float32)
-    found = np.stack(masks[: len(work.users)]) if masks else np.zeros((0, 0, 0, 0), np.float32)
-    return Outputs(np.stack(blocks), texts, np.stack(whole), found)
+            arrays = {
+                "screen_tokens": screens[-1 if condition == "no screen" else index],
+                "text_token": tokens[0 if condition == "no text" else typed],
+                "user": nobody if condition == "no user" else user[None],
+            }
+            rows.append(engine.run("fuse", arrays)["embedding"])
+            advance(1)
+        blocks.append(np.concatenate(rows))
+    masks = [found[REGION_MASKS] for found in seen[:-1] if REGION_MASKS in found]
+    return Outputs(
+        embeddings=np.stack(blocks),
+        texts=normalized(np.concatenate(tokens)[:, 0]).astype(np.float32),
+        golden=_run_golden(engine, golden, advance),
+        masks=np.concatenate(masks) if masks else np.zeros((0, 0, 0, 0), np.float32),
+    )
+
+
+def _run_texts(engine: Engine, work: Work, advance: Callable[[int], None]) -> list[np.ndarray]:
+    """Returns each text's token, [1, 1, D]."""
+    tokens = []
+    for ids in work.tokens:
+        tokens.append(engine.run("text", ids)["text_token"])
+        advance(1)
+    return tokens
+
+
+def _run_golden(
+    engine: Engine, golden: Mapping[str, np.ndarray], advance: Callable[[int], None]
+) -> np.ndarray:
+    """Returns the embeddings of the parity screens, [G, D]."""
+    embeddings = []
+    for row in range(len(golden["image"])):
+        arrays = {name: golden[name][row : row + 1] for name in SIGNATURES["encode"].inputs}
+        embeddings.append(engine.run("encode", arrays)["embedding"])
+        advance(1)
+    return np.concatenate(embeddings)
 
 
 def _key(models: Models, work: Work, paths: Mapping[str, Path], split_sha256: str) -> str:

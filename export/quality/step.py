@@ -26,16 +26,17 @@ CAPTIONS = {
 """Of the pictures, by their names."""
 
 
-def run_reference(models: Models, weights: Mapping[str, str]) -> None:
-    """Runs the float file ahead of `write_quality`, which then finds its outputs on disk.
+def run_engine(models: Models, weights: Mapping[str, str], engine: tuple[str, str]) -> None:
+    """Runs one of ENGINES ahead of `write_quality`, which then finds its outputs on disk.
 
     Args:
-        models: the float .tflite file at least.
+        models: the engine's file at least.
         weights: where the weights came from.
+        engine: engine and precision.
     """
     if not _skipped(weights, models.tensors):
         split = read_split(user_embed_dim=DIMENSION)
-        run_all(models, prepare(models, split), [REFERENCE], split.sha256)
+        run_all(models, prepare(models, split), [engine], split.sha256)
 
 
 def write_quality(folder: Path, models: Models, weights: Mapping[str, str]) -> None:

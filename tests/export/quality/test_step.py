@@ -30,7 +30,8 @@ def measured(tmp_path, monkeypatch, cache, split_folder):
         folder = shutil.copytree(TINY, tmp_path / "step")
         golden = load_golden(TINY / "golden.npz", bundle.tensors)
         models = Models(folder, bundle.files, bundle.tensors, bundle.open_tokenizer(), golden)
-        step.run_reference(models, weights)
+        for engine in step.ENGINES:
+            step.run_engine(models, weights, engine)
         step.write_quality(folder, models, weights)
         return folder
 
