@@ -224,14 +224,14 @@ STEPS: tuple[Step, ...] = (
          QUANTIZE_CODE, make_tflite_int8),
     Step("reference", "quality: run the float file", ("encoder", "golden", "tflite"),
          QUALITY_CODE, run_reference),
+    Step("parity", "parity with PyTorch", ("encoder", "golden", "tflite", "tflite_int8", "onnx", "onnx_int8"),
+         PARITY_CODE, make_parity),
     Step("shipped", "quality: run INT8", ("encoder", "golden", "tflite_int8"), QUALITY_CODE, run_shipped),
     Step("quality", "quality: figures, pictures",
          ("encoder", "golden", "tflite_int8", "reference", "shipped"), QUALITY_CODE, make_quality),
     Step("arm64", "count and compare on ARM64", ("encoder", "golden", "tflite_int8"), ARM64_CODE, make_arm64),
-    Step("parity", "parity with PyTorch", ("encoder", "golden", "tflite", "tflite_int8", "onnx", "onnx_int8"),
-         PARITY_CODE, make_parity),
 )  # fmt: skip
-"""In an order in which each comes after what it needs; steps that do not need each other run side by side."""
+"""Each after what it needs; of those that are ready the first starts first, two run side by side."""
 
 
 def read_arrays(path: Path) -> dict[str, np.ndarray]:
