@@ -137,20 +137,13 @@ def make_parity(request: Request, folders: Mapping[str, Path], out: Path) -> Non
     (out / "parity.json").write_text(json.dumps([asdict(row) for row in rows]))
 
 
-def run_reference(request: Request, folders: Mapping[str, Path], out: Path) -> None:
-    """Runs the float .tflite on the test split, while its INT8 is still being made; writes nothing here."""
-    from export.quality.step import REFERENCE, run_engine
+def run_ahead(request: Request, folders: Mapping[str, Path], out: Path, *, source: str) -> None:
+    """Runs the .tflite of the step `source` on the test split, for `quality` to find; writes nothing here."""
+    from export.quality.step import run_engine
 
-    with _models(request, folders, out, "tflite") as models:
-        run_engine(models, _weights(folders), REFERENCE)
-
-
-def run_shipped(request: Request, folders: Mapping[str, Path], out: Path) -> None:
-    """Runs the shipped .tflite on the test split, while the float one may still run; writes nothing here."""
-    from export.quality.step import SHIPPED, run_engine
-
-    with _models(request, folders, out, "tflite_int8") as models:
-        run_engine(models, _weights(folders), SHIPPED)
+    with _models(request, folders, out, source) as models:
+        (entry,) = models.files.values()
+        run_engine(models, _weights(folders), (entry["engine"], entry["precision"]))
 
 
 def make_quality(request: Request, folders: Mapping[str, Path], out: Path) -> None:
@@ -223,10 +216,11 @@ STEPS: tuple[Step, ...] = (
     Step("tflite_int8", "calibrate and quantize: TFLite", ("golden", "tflite"),
          QUANTIZE_CODE, make_tflite_int8),
     Step("reference", "quality: run the float file", ("encoder", "golden", "tflite"),
-         QUALITY_CODE, run_reference),
+         QUALITY_CODE, functools.partial(run_ahead, source="tflite")),
     Step("parity", "parity with PyTorch", ("encoder", "golden", "tflite", "tflite_int8", "onnx", "onnx_int8"),
          PARITY_CODE, make_parity),
-    Step("shipped", "quality: run INT8", ("encoder", "golden", "tflite_int8"), QUALITY_CODE, run_shipped),
+    Step("shipped", "quality: run INT8", ("encoder", "golden", "tflite_int8"),
+         QUALITY_CODE, functools.partial(run_ahead, source="tflite_int8")),
     Step("quality", "quality: figures, pictures",
          ("encoder", "golden", "tflite_int8", "reference", "shipped"), QUALITY_CODE, make_quality),
     Step("arm64", "count and compare on ARM64", ("encoder", "golden", "tflite_int8"), ARM64_CODE, make_arm64),
