@@ -6,6 +6,7 @@ import contextlib
 import ctypes
 import fcntl
 import gc
+import multiprocessing
 import multiprocessing.util
 import os
 import shutil
@@ -211,6 +212,7 @@ def _start_worker(log: Path) -> None:
     with contextlib.suppress(OSError, AttributeError):
         parent_death_signal = 1  # PR_SET_PDEATHSIG of prctl(2), Linux only
         ctypes.CDLL(None).prctl(parent_death_signal, signal.SIGKILL)
+    multiprocessing.set_start_method("fork", force=True)  # its locks, as tqdm's, leave nothing when killed
     os.environ["TF_CPP_MIN_LOG_LEVEL"] = "2"
     os.environ["OMP_NUM_THREADS"] = "1"  # PyTorch's sums depend on it; the processors have other steps to do
     descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)

@@ -81,7 +81,7 @@ class GuestRun:
     """What the guest found.
 
     Attributes:
-        counts: file name -> signature -> two independent counts of instructions.
+        counts: file name -> signature -> independent counts of instructions.
         operators: file name -> signature -> [operator, who ran it, instructions] in order.
         rows: file name -> which of its rows ran.
         outputs_dir: holds GROUP/SIGNATURE.TENSOR.npy, the rows' outputs [N, ...].

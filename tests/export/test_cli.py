@@ -189,6 +189,32 @@ def test_a_stopped_export_leaves_the_old_bundle(bundle_dir, tmp_path, end):
     assert hashes(Bundle.load(out, verify=True)) == hashes(Bundle.load(bundle_dir))
 
 
+def test_a_killed_worker_leaves_no_lock_to_warn_of(tmp_path):
+    """Converters draw progress bars with tqdm, whose lock is one between processes."""
+    script = """
+import time
+from types import SimpleNamespace
+from pathlib import Path
+from tqdm import tqdm
+from export import pipeline
+
+if __name__ == "__main__":
+    request = SimpleNamespace(out=Path("bundle").absolute())
+    try:
+        with pipeline._workers(request) as pool:
+            assert pool.submit(tqdm.get_lock).exception()  # made there; it cannot be sent back
+            raise KeyboardInterrupt
+    except KeyboardInterrupt:
+        print("stopped")
+"""
+    (tmp_path / "script.py").write_text(script)
+    environment = {**os.environ, "POCKET_CACHE": str(tmp_path / "cache"), "PYTHONPATH": str(ROOT)}
+    result = subprocess.run(
+        [sys.executable, "script.py"], cwd=tmp_path, env=environment, capture_output=True, text=True
+    )
+    assert (result.stdout, result.stderr) == ("stopped\n", "")
+
+
 @pytest.mark.slow
 def test_two_exports_from_scratch_are_the_same_to_the_byte(bundle_dir, tmp_path):
     result = run("balanced", "--out", tmp_path / "bundle", POCKET_CACHE=str(tmp_path / "cache"))

@@ -26,6 +26,7 @@ _PROT_READ_WRITE = 3
 _COUNTED_INSNS = 4_000_000  # an inference is repeated until about this many instructions were counted
 _MOST_REPEATS = 20
 _SHARED_ROWS = 8  # fewer are not worth a second process
+_HEAVY_INSNS = 250_000_000  # of so many, what a run does once, and its copying, are less than a thousandth
 _RAISED = 1 << 8  # the wait status of a process that exits with 1
 
 
@@ -82,26 +83,31 @@ def work(file: dict, request: dict, say) -> dict:
     outputs_dir.mkdir(parents=True, exist_ok=True)
     model = engines.open_model(file["path"])
     result: dict = {"counts": {}, "operators": {}}
-    counts, rows, known = result["counts"], file["rows"], {}
+    counts, rows, known, heavy = result["counts"], file["rows"], {}, set()
 
     def count(signature: str) -> None:
         counts[signature] = count_insns(*model.prepared(signature), file["samples"])
-        say()
 
     if file["most_insns"]:
         for signature in file["signatures"]:
-            arrays = {name: golden[name][rows[:1]] for name in model.inputs[signature]}
-            known[signature] = model.run(signature, arrays)
-            count(signature)
+            known[signature], insns = _run_ends(model, signature, golden, rows, file["samples"])
+            if min(insns) >= _HEAVY_INSNS:
+                counts[signature] = insns
+                heavy.add(signature)
+            else:
+                count(signature)
+            say()
         insns = sum(found[0] for found in counts.values())
         rows = _affordable(rows, insns, file["most_insns"], file["fewest_rows"])
     result["rows"] = rows
     for signature in file["signatures"]:
         names = model.inputs[signature]
         arrays = {name: golden[name][rows] for name in names}
-        _run_rows(model, signature, arrays, outputs_dir / signature, say, known.get(signature))
+        ran = [known.get(signature, {}).get(row) for row in rows]
+        _run_rows(model, signature, arrays, outputs_dir / signature, say, ran)
         if signature not in counts:
             count(signature)
+            say()
         if signature == "fuse":
             _run_composed(model, names, arrays, outputs_dir, say)
     if file.get("operators"):
@@ -109,9 +115,27 @@ def work(file: dict, request: dict, say) -> dict:
 
         for signature in file["signatures"]:
             arrays = {name: golden[name][file["rows"][:1]] for name in model.inputs[signature]}
-            result["operators"][signature] = operators.profile(file["path"], signature, arrays)
+            profiled = operators.profile(file["path"], signature, arrays, warm=signature not in heavy)
+            result["operators"][signature] = profiled
             say()
     return result
+
+
+def _run_ends(
+    model, signature: str, golden, rows: list[int], samples: int
+) -> tuple[dict[int, dict], list[float]]:
+    """Runs the first row, and the last one too where two samples are wanted: those that are left out last.
+
+    Returns:
+        Outputs by row, and the instructions that each run took, with its copying.
+    """
+    outputs, insns = {}, []
+    for row in dict.fromkeys((rows[0], rows[-1])[:samples]):
+        arrays = {name: golden[name][row : row + 1] for name in model.inputs[signature]}
+        start = time.monotonic_ns()
+        outputs[row] = model.run(signature, arrays)
+        insns.append((time.monotonic_ns() - start) / 1000)
+    return outputs, insns
 
 
 def _affordable(rows: list[int], insns: float, most_insns: int, fewest: int) -> list[int]:
@@ -120,11 +144,13 @@ def _affordable(rows: list[int], insns: float, most_insns: int, fewest: int) -> 
     return [rows[round(place * (len(rows) - 1) / max(count - 1, 1))] for place in range(count)]
 
 
-def _run_rows(model, signature: str, arrays: dict, target: Path, say, known: dict | None = None) -> None:
+def _run_rows(
+    model, signature: str, arrays: dict, target: Path, say, ran: list[dict | None] | None = None
+) -> None:
     """Runs a signature on each row and saves target.TENSOR.npy for each output.
 
-    `known` are the outputs of the first row, where it ran before. Of many rows a second process runs the
-    first half: the emulator emulates each on a core of its own.
+    `ran` holds the outputs of the rows that ran before. Of many rows a second process runs the first half:
+    the emulator emulates each on a core of its own.
     """
     import numpy as np
 
@@ -134,7 +160,7 @@ def _run_rows(model, signature: str, arrays: dict, target: Path, say, known: dic
     def infer(rows: range) -> dict:
         outputs: dict[str, list] = {}
         for row in rows:
-            run = known if row == 0 else None
+            run = ran[row] if ran else None
             run = run or model.run(signature, {name: array[row : row + 1] for name, array in arrays.items()})
             for name, array in run.items():
                 outputs.setdefault(name, []).append(array)

@@ -53,13 +53,14 @@ class _LiteRt:
         return handle
 
 
-def profile(path: str, signature: str, arrays: dict) -> list[list]:
-    """Runs a signature twice and profiles the second run.
+def profile(path: str, signature: str, arrays: dict, *, warm: bool = True) -> list[list]:
+    """Profiles a run of a signature.
 
     Args:
         path: the .tflite.
         signature: its name.
         arrays: inputs by name, batch 1.
+        warm: run it once before, so that nothing is counted that a first run alone does.
 
     Returns:
         For each operator run, in order: its name, who ran it ("xnnpack" or "litert"), its instructions.
@@ -77,7 +78,8 @@ def profile(path: str, signature: str, arrays: dict) -> list[list]:
         sizes = c_size_t(len(inputs)), inputs, c_size_t(len(outputs)), outputs
         litert.RunCompiledModel(compiled, c_size_t(index), *sizes)
 
-    run()
+    if warm:
+        run()
     litert.StartProfiler(profiler)
     run()
     litert.StopProfiler(profiler)
