@@ -255,7 +255,8 @@ def _models(request: Request, folders: Mapping[str, Path], out: Path, *steps: st
     golden = read_arrays(folders["golden"] / "golden.npz")
     tensors = tensors_of(request, folders["encoder"])
     with _side_by_side(folders, out, {name: entry["step"] for name, entry in files.items()}):
-        yield Models(out, files, tensors, tokenizer_of(request.config), golden)
+        tower = functools.partial(_text_tokens, request, folders["encoder"])
+        yield Models(out, files, tensors, tokenizer_of(request.config), golden, tower)
 
 
 @contextlib.contextmanager
@@ -284,6 +285,14 @@ def _load(config, path: Path):
     encoder = build(config, settle=False)
     load_state(encoder, path)
     return encoder
+
+
+def _text_tokens(request: Request, folder: Path, ids: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    """Maps ids and mask, int32 [B, L], to tokens by PyTorch, float32 [B, 1, D]."""
+    import torch
+
+    with torch.inference_mode():
+        return _encoder(request, folder).encode_text(torch.from_numpy(ids), torch.from_numpy(mask)).numpy()
 
 
 def _encoder(request: Request, folder: Path):
