@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from export.quantize.packed_words import FINE, UNPACKED, UNPACKED_6
 
@@ -13,11 +15,21 @@ MOVES = ("RESHAPE", "TRANSPOSE", "SLICE", "SQUEEZE", "EXPAND_DIMS", "QUANTIZE", 
 """Operators that compute nothing of the model's own."""
 
 
-def walk(path: Path) -> Iterator[tuple]:
-    """Yields (signature, operator name, layer name, operator, subgraph) of each operator of a file."""
+def read_model(path: Path) -> Any:
+    """Returns a file's `ModelT`, not to be changed: reading takes seconds, so the latest two are kept."""
+    return _read_model(path, path.stat().st_mtime_ns)
+
+
+@functools.lru_cache(maxsize=2)
+def _read_model(path: Path, _changed: int) -> Any:
     from ai_edge_litert.tools import flatbuffer_utils
 
-    yield from _walk(flatbuffer_utils.read_model(str(path)))
+    return flatbuffer_utils.read_model(str(path))
+
+
+def walk(path: Path) -> Iterator[tuple]:
+    """Yields (signature, operator name, layer name, operator, subgraph) of each operator of a file."""
+    yield from _walk(read_model(path))
 
 
 def _walk(model) -> Iterator[tuple]:
@@ -48,9 +60,7 @@ def of_shared_weights(path: Path) -> Iterator[list[tuple[str, str]]]:
 
     Such are the steps of an unrolled recurrent layer.
     """
-    from ai_edge_litert.tools import flatbuffer_utils
-
-    model = flatbuffer_utils.read_model(str(path))
+    model = read_model(path)
     sharing = defaultdict(list)
     for part, kind, _, operator, graph in _walk(model):
         if kind == "FULLY_CONNECTED":

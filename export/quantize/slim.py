@@ -18,6 +18,8 @@ from typing import Any
 import flatbuffers
 import numpy as np
 
+from export.quantize.layers import read_model
+
 IDENTIFIER = b"TFL3"
 """Of a TensorFlow Lite file."""
 
@@ -51,8 +53,8 @@ def restored(path: Path, source: Path) -> bytes:
 def _renamed(path: Path, source: Path, change: Callable[[Any, Any], None]) -> bytes:
     from ai_edge_litert.tools import flatbuffer_utils
 
-    model, original = (flatbuffer_utils.read_model(str(file)) for file in (path, source))
-    change(model, original)
+    model = flatbuffer_utils.read_model(str(path))
+    change(model, read_model(source))
     builder = _SharingBuilder()
     builder.Finish(model.Pack(builder), file_identifier=IDENTIFIER)
     return bytes(builder.Output())
