@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 
 import torch
@@ -12,12 +13,22 @@ from encoder.model import Encoder
 from runtime.bundle import SIGNATURES, tensor_specs
 
 
+def part_of(encoder: Encoder, *names: str) -> Encoder:
+    """Returns an encoder that shares the named submodules and has no others.
+
+    A converter carries every parameter that it is given through all of its passes, used or not.
+    """
+    part = copy.copy(encoder)
+    part._modules = {name: module for name, module in encoder._modules.items() if name in names}
+    return part
+
+
 class Vision(nn.Module):
     """`vision(image) -> screen_tokens`."""
 
     def __init__(self, encoder: Encoder):
         super().__init__()
-        self.encoder = encoder
+        self.encoder = part_of(encoder, "backbone", "regions", "global_view")
 
     def forward(self, image: Tensor) -> dict[str, Tensor]:
         """Maps uint8 [1, H, W, 3] to float32 [1, 5, 256]."""
@@ -29,7 +40,7 @@ class MaskedVision(nn.Module):
 
     def __init__(self, encoder: Encoder):
         super().__init__()
-        self.encoder = encoder
+        self.encoder = part_of(encoder, "backbone", "regions", "global_view")
 
     def forward(self, image: Tensor) -> dict[str, Tensor]:
         """Maps uint8 [1, H, W, 3] to float32 [1, 5, 256] and [1, 4, h, w]."""
@@ -47,7 +58,7 @@ class Text(nn.Module):
 
     def __init__(self, encoder: Encoder):
         super().__init__()
-        self.encoder = encoder
+        self.encoder = part_of(encoder, "text")
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor) -> dict[str, Tensor]:
         """Maps int32 [1, L] twice to float32 [1, 1, 256]."""
@@ -59,7 +70,7 @@ class Fuse(nn.Module):
 
     def __init__(self, encoder: Encoder):
         super().__init__()
-        self.encoder = encoder
+        self.encoder = part_of(encoder, "user", "fusion")
 
     def forward(self, screen_tokens: Tensor, text_token: Tensor, user: Tensor) -> dict[str, Tensor]:
         """Maps float32 [1, 5, 256], [1, 1, 256] and [1, user_embed_dim] to float32 [1, 256]."""
