@@ -192,9 +192,9 @@ def test_a_stopped_export_leaves_the_old_bundle(bundle_dir, tmp_path, end):
 def test_a_killed_worker_leaves_no_lock_to_warn_of(tmp_path):
     """Converters draw progress bars with tqdm, whose lock is one between processes."""
     script = """
-import time
-from types import SimpleNamespace
 from pathlib import Path
+from types import SimpleNamespace
+
 from tqdm import tqdm
 from export import pipeline
 
