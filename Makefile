@@ -8,7 +8,7 @@ STAMP  := $(VENV)/.installed
 BUNDLE := dist/$(PRESET)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup export test lint check parity quality bench arm64 android compare matrix advise train calibration-data clean
+.PHONY: help setup export test lint check parity quality bench arm64 android compare matrix advise train fuzz calibration-data clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -66,6 +66,9 @@ advise: $(STAMP) ## four questions, and the preset that answers them
 
 train: $(STAMP) ## train a preset on rendered screens (docs/training.md; ARGS=--smoke: does it run?)
 	$(PY) -m encoder.train --preset $(PRESET) $(ARGS)
+
+fuzz: $(STAMP) $(BUNDLE)/manifest.json ## seeded campaigns of damaged inputs, killed exports, full disks (ARGS=--help)
+	$(PY) -m tests.fuzz --bundle $(BUNDLE) $(ARGS)
 
 calibration-data: $(STAMP) ## render the calibration and parity screens again
 	$(PY) -m calibration_data render $(ARGS)
