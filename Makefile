@@ -1,80 +1,81 @@
 # pocket-encoder. `make help` lists what there is.
 PRESET ?= balanced
 ARGS   ?=
-PYTHON ?= python3.11
+PYTHON ?=
 VENV   := .venv
 PY     := $(VENV)/bin/python
-STAMP  := $(VENV)/.installed
+EXPORT := $(VENV)/.installed-export
+TRAIN  := $(VENV)/.installed-train
+TEST   := $(VENV)/.installed-test
 BUNDLE := dist/$(PRESET)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup export test lint check parity quality bench arm64 android compare matrix advise train fuzz calibration-data clean
+.PHONY: help setup export test lint check parity quality bench arm64 android compare matrix advise train fuzz calibration-data clean FORCE
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo "  PRESET=name picks a preset, ARGS='...' passes options on (ARGS=--help lists them)"
 
-setup: $(STAMP) ## install the tested versions into .venv (every other target does it when needed)
+setup: $(EXPORT) ## install the tested versions into .venv (every other target installs what it needs)
 
-$(STAMP): pyproject.toml constraints.txt
-	@command -v $(PYTHON) >/dev/null || { echo "error: $(PYTHON) not found: install Python 3.11, or say make PYTHON=..." >&2; exit 2; }
-	@echo "installing the tested versions into $(VENV): about 7 GB, some minutes, once"
-	$(PYTHON) -m venv $(VENV)
-	$(PY) -m pip install --quiet --upgrade pip==26.3
-	$(PY) -m pip install --constraint constraints.txt --editable '.[onnx,export,train,cluster,dev]'
-	@touch $@
+# PYTHON=python3.x picks an interpreter; else the newest from 3.11 to 3.13 that runs.
+$(VENV)/.installed-%: pyproject.toml constraints.txt tools/setup.sh tools/find_python.sh $(if $(PYTHON),FORCE)
+	@PYTHON="$(PYTHON)" sh tools/setup.sh $(VENV) $*
+	@touch $@ $(if $(filter train test,$*),$(EXPORT)) $(if $(filter test,$*),$(TRAIN))
 
-export: $(STAMP) ## turn a preset into dist/PRESET, verified
+FORCE:
+
+export: $(EXPORT) ## turn a preset into dist/PRESET, verified
 	$(PY) -m export $(PRESET) $(ARGS)
 
-test: $(STAMP) ## lint and test everything
+test: $(TEST) ## lint and test everything
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
 	$(PY) -m pytest $(ARGS)
 
-lint: $(STAMP) ## only the linters
+lint: $(TEST) ## only the linters
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
 
-check: $(STAMP) $(BUNDLE)/manifest.json ## gate the budgets of a bundle; exits 1 if one fails
+check: $(EXPORT) $(BUNDLE)/manifest.json ## gate the budgets of a bundle; exits 1 if one fails
 	$(PY) -m export check $(PRESET) $(ARGS)
 
-parity: $(STAMP) $(BUNDLE)/manifest.json ## compare every engine and precision with PyTorch's golden vectors
+parity: $(EXPORT) $(BUNDLE)/manifest.json ## compare every engine and precision with PyTorch's golden vectors
 	$(PY) -m runtime parity $(BUNDLE) $(ARGS)
 
-quality: $(STAMP) $(BUNDLE)/manifest.json ## what the encoder is worth on the test split; exits 1 if a limit fails
+quality: $(EXPORT) $(BUNDLE)/manifest.json ## what the encoder is worth on the test split; exits 1 if a limit fails
 	$(PY) -m export.quality $(BUNDLE) $(ARGS)
 
-bench: $(STAMP) $(BUNDLE)/manifest.json ## time and memory on this host
+bench: $(EXPORT) $(BUNDLE)/manifest.json ## time and memory on this host
 	$(PY) -m runtime bench $(BUNDLE) $(ARGS)
 
-arm64: $(STAMP) $(BUNDLE)/manifest.json ## parity, cost and simulated latency on an emulated phone CPU
+arm64: $(EXPORT) $(BUNDLE)/manifest.json ## parity, cost and simulated latency on an emulated phone CPU
 	$(PY) -m export.arm64 $(BUNDLE) $(ARGS)
 
-android: $(STAMP) $(BUNDLE)/manifest.json ## compile, test and package the Android app, and compare it with Python
+android: $(EXPORT) $(BUNDLE)/manifest.json ## compile, test and package the Android app, and compare it with Python
 	$(PY) -m android_demo.check $(BUNDLE) $(ARGS)
 
-compare: $(STAMP) $(BUNDLE)/manifest.json ## the shipped file beside what other tools make of the same weights
+compare: $(EXPORT) $(BUNDLE)/manifest.json ## the shipped file beside what other tools make of the same weights
 	$(PY) -m benchmarks compare $(BUNDLE) $(ARGS)
 
-matrix: $(STAMP) ## every preset, and Option A with each slot exchanged, side by side (docs/decision_matrix.md)
+matrix: $(TEST) ## every preset, and Option A with each slot exchanged, side by side (docs/decision_matrix.md)
 	$(PY) -m export.arm64 setup
 	$(PY) -m export.matrix $(ARGS)
 
-advise: $(STAMP) ## four questions, and the preset that answers them
+advise: $(EXPORT) ## four questions, and the preset that answers them
 	$(PY) -m export advise $(ARGS)
 
-train: $(STAMP) ## train a preset on rendered screens (docs/training.md; ARGS=--smoke: does it run?)
+train: $(TRAIN) ## train a preset on rendered screens (docs/training.md; ARGS=--smoke: does it run?)
 	$(PY) -m encoder.train --preset $(PRESET) $(ARGS)
 
-fuzz: $(STAMP) $(BUNDLE)/manifest.json ## seeded campaigns of damaged inputs, killed exports, full disks (ARGS=--help)
+fuzz: $(TEST) $(BUNDLE)/manifest.json ## seeded campaigns of damaged inputs, killed exports, full disks (ARGS=--help)
 	$(PY) -m tests.fuzz --bundle $(BUNDLE) $(ARGS)
 
-calibration-data: $(STAMP) ## render the calibration and parity screens again
+calibration-data: $(TRAIN) ## render the calibration and parity screens again
 	$(PY) -m calibration_data render $(ARGS)
 
 clean: ## remove bundles and caches, keep .venv
 	rm -rf dist build .pytest_cache .ruff_cache
 
-$(BUNDLE)/manifest.json: | $(STAMP)
+$(BUNDLE)/manifest.json: | $(EXPORT)
 	$(PY) -m export $(PRESET)
