@@ -131,7 +131,6 @@ class Workshop:
             "job": job.to_dict(),
             "parent": os.getpid(),
         }
-        request["parent"] = os.getpid()
         (partial / "request.json").write_text(json.dumps(request))
         command = [python_of(environment), "-m", "benchmarks.peers.worker"]
         command += [str(partial / name) for name in ("request.json", "result.json")]
