@@ -103,7 +103,9 @@ def _read(path: Path) -> _Code:
 def _collect(nodes: Iterable[ast.AST], package: str, code: _Code, found: set[str]) -> None:
     for node in nodes:
         if isinstance(node, ast.Import):
-            found.update(alias.name for alias in node.names if _path(alias.name))
+            for alias in node.names:
+                if _path(alias.name):  # without a name of its own, the packages are at hand too
+                    found.update((alias.name, *(() if alias.asname else _packages(alias.name))))
         elif isinstance(node, ast.ImportFrom):
             base = importlib.util.resolve_name("." * node.level + (node.module or ""), package)
             names = {f"{base}.{alias.name}" for alias in node.names}

@@ -193,7 +193,7 @@ def test_a_package_that_is_passed_through_runs_only_its_top(project):
     files = {
         "export/a.py": "from encoder.config import X\n",
         "export/b.py": "from encoder import build\n",
-        "encoder/__init__.py": "import encoder.log\ndef build():\n    from encoder.model import build\n",
+        "encoder/__init__.py": "from encoder import log\ndef build():\n    from encoder.model import build\n",
         "encoder/config.py": "X = 1\n",
         "encoder/log.py": "",
         "encoder/model.py": "",
