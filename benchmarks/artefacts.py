@@ -16,12 +16,12 @@ from benchmarks.inputs import Inputs
 from benchmarks.peers import Peer
 from benchmarks.peers.job import Job
 from benchmarks.processes import ROOT, last_line, python_of, quiet_environment
-from export.request import digest, source_digest
+from export.request import digest
+from export.sources import sources_digest
 
 REQUIREMENTS = Path(__file__).parent / "requirements"
 EXPORT_TIMEOUT_S = 1200
 _STAMP = "installed.txt"
-_CODE = ("benchmarks/peers/job.py", "export/views.py", "runtime/bundle.py", "encoder/*.py")
 
 
 class PeerError(RuntimeError):
@@ -96,7 +96,7 @@ class Workshop:
             tools = _requirements(peer.environment).read_text()
         else:
             tools = {package: _version(package) for package in peer.packages}
-        code = source_digest((*_CODE, f"{peer.module.replace('.', '/')}.py"))
+        code = sources_digest(peer.module, "benchmarks.peers.worker")
         source = self._key(self._peers[peer.source]) if peer.source else ""
         return digest(self._inputs.key, tools, code, peer.variant, source)[:16]
 
@@ -125,7 +125,12 @@ class Workshop:
             self._inputs.config, self._inputs.weights, self._inputs.calibration, partial, peer.variant,
             source.paths if source else {},
         )  # fmt: skip
-        request = {"module": peer.module, "packages": peer.packages, "job": job.to_dict()}
+        request = {
+            "module": peer.module,
+            "packages": peer.packages,
+            "job": job.to_dict(),
+            "parent": os.getpid(),
+        }
         (partial / "request.json").write_text(json.dumps(request))
         command = [python_of(environment), "-m", "benchmarks.peers.worker"]
         command += [str(partial / name) for name in ("request.json", "result.json")]

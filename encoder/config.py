@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 ASSETS = Path(__file__).parent / "assets"
-VOCABULARY = ASSETS / "vocab.txt"
+VOCABULARY = Path(__file__).parent / "assets/vocab.txt"
 """WordPiece vocabulary of the uncased BERT models, 30,522 pieces."""
-BYTE_BPE = ASSETS / "byte_bpe"
+BYTE_BPE = Path(__file__).parent / "assets/byte_bpe"
 """Byte-level BPE trained on the project's corpora, `vocab.json` and `merges.txt` (`train/tokenizer.py`)."""
 BYTE_BPE_SIZE = 16000
 CHECKPOINTS = ASSETS / "checkpoints"

@@ -15,35 +15,11 @@ from encoder.tokenizers import tokenizer_files
 from export import budgets
 from export.report.html import render_report
 from export.request import Request, tool_versions
-from export.steps import tensors_of
-from runtime.bundle import MANIFEST, PARTS, REGION_MASKS, SCHEMA_VERSION, file_sha256, signatures
-
-
-def _model(step: str, engine: str, precision: str, *signatures: str) -> dict[str, Any]:
-    return {"step": step, "engine": engine, "precision": precision, "signatures": list(signatures)}
-
-
-MODEL_FILES: dict[str, dict[str, Any]] = {
-    "encoder.tflite": _model("tflite_int8", "tflite", "int8", *PARTS),
-    "encoder_fp32.tflite": _model("tflite", "tflite", "fp32", *PARTS),
-    **{f"{part}.onnx": _model("onnx_int8", "onnx", "int8", part) for part in PARTS},
-    "encoder.onnx": _model("onnx_int8", "onnx", "int8", "encode"),
-    **{f"{part}_fp32.onnx": _model("onnx", "onnx", "fp32", part) for part in PARTS},
-    "encoder_fp32.onnx": _model("onnx", "onnx", "fp32", "encode"),
-}
-"""What each model file is, and the step that makes it."""
+from export.steps.files import MODEL_FILES, tensors_of
+from runtime.bundle import MANIFEST, REGION_MASKS, SCHEMA_VERSION, file_sha256, signatures
 
 OTHER_FILES = {"golden.npz": "golden", "plan.json": "tflite_int8"}
 REPORT = "report.html"
-
-
-def link(source: Path, target: Path) -> None:
-    """Makes `target` the same file as `source` without copying, where the file system can."""
-    target.unlink(missing_ok=True)
-    try:
-        os.link(source, target)
-    except OSError:
-        shutil.copyfile(source, target)
 
 
 def write_bundle(request: Request, folders: Mapping[str, Path], inputs_sha256: str) -> dict[str, Any]:

@@ -3,43 +3,28 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import fcntl
-import gc
 import multiprocessing
-import multiprocessing.util
 import os
 import shutil
-import signal
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from pathlib import Path
 from typing import Any
 
-from export import arm64
+from export import arm64, worker
 from export.bundle import write_bundle
-from export.request import ROOT, Request, digest, source_digest, tool_versions
-from export.steps import STEPS, VOCABULARIES, Step
+from export.request import Request, digest, tool_versions
+from export.sources import ROOT, sources_digest
+from export.steps.table import STEPS, Step
 from runtime.bundle import Bundle, BundleError
 
 CACHE = Path(os.environ.get("POCKET_CACHE") or ROOT / "build") / "export"
 WORKERS = 2
 LOG = CACHE / "tools.log"
 """What the steps' tools print."""
-CODE = (
-    "encoder/*.py",
-    *VOCABULARIES,
-    "export/**/*.py",
-    "export/arm64/profiles.toml",
-    "export/**/*.html",
-    "runtime/*.py",
-    "runtime/*.tsv",
-    "calibration_data/samples.py",
-    "calibration_data/test_split/**/*",
-    "export/quality/*.json",
-)
 
-BUNDLE = Step("bundle", "write the bundle", (), (), write_bundle)
+BUNDLE = Step("bundle", "write the bundle", (), (), "export.bundle:write_bundle")
 """Not a cached step: it comes after all others and writes to the bundle's place."""
 
 OnStep = Callable[[Step, str], None]
@@ -56,7 +41,12 @@ class StepError(RuntimeError):
 
 def inputs_sha256(request: Request) -> str:
     """Returns one hash over all that decides an export: inputs, code and tools."""
-    return digest(request.inputs(), source_digest(CODE), tool_versions())
+    return digest(request.inputs(), step_sources_digest(*STEPS, BUNDLE), tool_versions())
+
+
+def step_sources_digest(*steps: Step) -> str:
+    """Returns one hash over the code of some steps, and of the worker that runs them."""
+    return sources_digest(*(step.module for step in steps), worker.__name__)
 
 
 def find_unchanged(request: Request) -> dict[str, Any] | None:
@@ -135,17 +125,10 @@ def _sweep(out: Path) -> None:
 def _folders(request: Request) -> dict[str, Path]:
     """Returns each step's folder in the cache, named by a hash of everything that decides what is in it."""
     inputs, tools = request.inputs() | {"emulator": bool(arm64.available())}, tool_versions()
-    uses = {
-        "encoder": ("config", "seed", "weights"),
-        "inputs": ("config", "samples"),
-        "tflite_int8": ("plan",),
-        "onnx_int8": ("plan",),
-        "arm64": ("emulator",),
-    }
     keys: dict[str, str] = {}
     for step in STEPS:
-        own = {name: inputs[name] for name in uses.get(step.name, ())}
-        keys[step.name] = digest(own, source_digest(step.sources), tools, [keys[need] for need in step.needs])
+        own = {name: inputs[name] for name in step.uses}
+        keys[step.name] = digest(own, step_sources_digest(step), tools, [keys[need] for need in step.needs])
     return {name: CACHE / f"{name}-{key[:16]}" for name, key in keys.items()}
 
 
@@ -155,7 +138,8 @@ def _workers(request: Request) -> Iterator[ProcessPoolExecutor]:
     CACHE.mkdir(parents=True, exist_ok=True)
     LOG.unlink(missing_ok=True)
     spawn = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(WORKERS, mp_context=spawn, initializer=_start_worker, initargs=(LOG,))
+    arguments = (LOG, os.getpid())
+    pool = ProcessPoolExecutor(WORKERS, mp_context=spawn, initializer=worker.start, initargs=arguments)
     try:
         yield pool
     except BaseException:
@@ -192,7 +176,7 @@ def _start_ready(pool, request, folders, waiting, running, on_step) -> None:
         ready = all(folders[need].is_dir() for need in step.needs)
         if ready and len(running) < WORKERS:
             waiting.remove(step)
-            running[pool.submit(_run_step, step.name, request, folders)] = step
+            running[pool.submit(worker.run_step, step.run, request, folders, folders[step.name])] = step
             on_step(step, "started")
 
 
@@ -203,34 +187,6 @@ def _result(step: Step, future: Future) -> Any:
     if error is not None:
         raise StepError(step, error, LOG) from error
     return future.result()
-
-
-def _start_worker(log: Path) -> None:
-    """Sends what the tools print, from Python and from C++, to a file; ends when the export is killed."""
-    gc.disable()  # it takes an eighth of a converter's time to find next to nothing
-    multiprocessing.util.Finalize(None, os._exit, (0,), exitpriority=-1)  # an orderly end takes seconds
-    with contextlib.suppress(OSError, AttributeError):
-        parent_death_signal = 1  # PR_SET_PDEATHSIG of prctl(2), Linux only
-        ctypes.CDLL(None).prctl(parent_death_signal, signal.SIGKILL)
-    multiprocessing.set_start_method("fork", force=True)  # its locks, as tqdm's, leave nothing when killed
-    os.environ["TF_CPP_MIN_LOG_LEVEL"] = "2"
-    os.environ["OMP_NUM_THREADS"] = "1"  # PyTorch's sums depend on it; the processors have other steps to do
-    descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-    os.dup2(descriptor, 1)
-    os.dup2(descriptor, 2)
-
-
-def _run_step(name: str, request: Request, folders: dict[str, Path]) -> None:
-    step = next(step for step in STEPS if step.name == name)
-    folder = folders[name]
-    scratch = folder.with_name(f"{folder.name}.{os.getpid()}")
-    shutil.rmtree(scratch, ignore_errors=True)
-    scratch.mkdir(parents=True)
-    try:
-        step.run(request, folders, scratch)
-        scratch.rename(folder)
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
 
 
 def _forget_old(folders: dict[str, Path]) -> None:

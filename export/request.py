@@ -13,9 +13,9 @@ from calibration_data.samples import Sample
 from encoder.config import EncoderConfig, find_checkpoint, preset
 from export.calibration import DEFAULT_FOLDER, folder_sha256, load_samples
 from export.quantize.plan import Plan, load_plan
+from export.sources import ROOT
 from runtime.bundle import file_sha256
 
-ROOT = Path(__file__).parents[1]
 TOOLS = (
     "torch",
     "timm",
@@ -69,6 +69,7 @@ class Request:
         """Returns everything but code and tools that decides what is exported, as JSON can hold it."""
         files = (self.weights, find_checkpoint(self.config))
         return {
+            "preset": self.preset,
             "config": self.config.to_dict(),
             "seed": self.seed,
             "weights": [file_sha256(path) for path in files if path],
@@ -137,12 +138,6 @@ def _read_config(path: Path) -> EncoderConfig:
 def digest(*parts: Any) -> str:
     """Returns one hash over values that JSON can hold."""
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
-
-
-def source_digest(patterns: tuple[str, ...]) -> str:
-    """Returns one hash over the repository's files that match, names included."""
-    files = sorted({path for pattern in patterns for path in ROOT.glob(pattern) if path.is_file()})
-    return digest([[path.relative_to(ROOT).as_posix(), file_sha256(path)] for path in files])
 
 
 def tool_versions() -> dict[str, str]:

@@ -12,6 +12,7 @@ import numpy as np
 
 from runtime.bundle import PARTS, SIGNATURES, TensorSpec
 from runtime.engines import Engine, import_engine
+from runtime.processes import end_with_parent
 
 _WARM_UP_S = 0.3
 _KEYSTROKE = ("text", "fuse")
@@ -126,5 +127,6 @@ def _run(engine: Engine, parts: tuple[str, ...], arrays: dict[str, np.ndarray]) 
 
 if __name__ == "__main__":
     asked = json.loads(sys.argv[1])
+    end_with_parent(asked["parent"])
     measured = {"cold": measure_cold, "latency": measure_latency}[asked["measure"]](asked)
     print(json.dumps(measured))

@@ -17,6 +17,7 @@ from encoder.config import CHECKPOINTS, PRESETS, EncoderConfig, preset
 from encoder.model import Encoder, build
 from encoder.regions import finds_regions
 from encoder.silence import silence
+from encoder.tokenizers import tokenizer_of
 from encoder.train import TrainError
 from encoder.train.align import align
 from encoder.train.cache import CACHE
@@ -27,7 +28,6 @@ from encoder.train.loop import Loop, Pace, Stage
 from encoder.train.monitor import Monitor
 from encoder.train.options import ON_REQUEST, STAGES, Options, refuse_differences
 from encoder.train.regions_stage import RegionsStage
-from encoder.train.text_data import tokenizer_of
 from encoder.train.text_only import TextStage
 from encoder.train.text_stage import TextDistillation
 from encoder.train.vision_stage import VisionStage

@@ -6,10 +6,8 @@ A process a row, because a converter cannot be interrupted, may crash, and keeps
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import json
 import os
-import signal
 import sys
 import time
 from pathlib import Path
@@ -20,9 +18,10 @@ from export.calibration import DEFAULT_FOLDER, load_samples
 from export.pipeline import StepError, run
 from export.quantize.plan import load_plan
 from export.request import Request
-from export.steps import STEPS, Step
+from export.steps.table import STEPS, Step
 from runtime.bench import measure_memory
 from runtime.bundle import Bundle
+from runtime.processes import end_with_parent
 
 STEP, ROW, ERROR = "step", "row", "error"
 """What a line says: a step that starts, the row's figures, or why there are none."""
@@ -43,7 +42,7 @@ def request_of(bundle: str, config: EncoderConfig, out: Path) -> Request:
 def main(arguments: list[str]) -> int:
     """Runs a job: JSON with `bundle`, `config`, `out` and `parent`; what happens is told line by line."""
     job = json.loads(arguments[0])
-    _end_with(job["parent"])
+    end_with_parent(job["parent"])
     with _own_output() as lines:
         try:
             row = _measure(job["bundle"], EncoderConfig.from_dict(job["config"]), Path(job["out"]), lines)
@@ -83,15 +82,6 @@ def _own_output():
     with os.fdopen(os.dup(1), "w") as lines:
         os.dup2(2, 1)
         yield lines
-
-
-def _end_with(parent: int) -> None:
-    """Ends this process with the one that started it: half a row is of no use to anybody."""
-    with contextlib.suppress(OSError, AttributeError):
-        parent_death_signal = 1  # PR_SET_PDEATHSIG of prctl(2), Linux only
-        ctypes.CDLL(None).prctl(parent_death_signal, signal.SIGKILL)
-    if os.getppid() != parent:
-        sys.exit(1)  # it was gone before we could ask
 
 
 if __name__ == "__main__":

@@ -75,8 +75,8 @@ def run(options: argparse.Namespace) -> int:
 def _search(options: argparse.Namespace) -> dict:
     from export.arm64.profiles import choose
     from export.planning.groups import integer_groups
+    from export.planning.prepare import open_trials
     from export.planning.search import search
-    from export.planning.trial import open_trials
     from export.quantize.tflite import operators
 
     request = read_request(options.preset, plan_file=options.plan)

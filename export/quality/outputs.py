@@ -20,19 +20,16 @@ from export.quality.candidates import candidate_sets
 from export.quality.metrics import normalized
 from export.quality.split import TestSplit
 from export.quality.texts import TextTower, run_in_batches, run_one_by_one
+from export.sources import ROOT, sources_digest
 from runtime.bundle import REGION_MASKS, SIGNATURES, Bundle, TensorSpec, file_sha256, select_files
 from runtime.engines import Engine
 from runtime.parity import GOLDEN, load_golden
 from runtime.preprocess import load_image
 from runtime.tokenizers import Tokenizer
 
-ROOT = Path(__file__).parents[2]
 CACHE = Path(os.environ.get("POCKET_CACHE") or ROOT / "build") / "quality"
 KEPT = 24
 """Engines' outputs that are kept, the latest used: 10 MB each for 800 screens, 17 with masks."""
-CODE = ("export/quality/outputs.py", "export/quality/texts.py", "export/quality/candidates.py",
-        "runtime/engines.py", "runtime/preprocess.py", "runtime/tokenizers.py", "runtime/tokenizer.py",
-        "runtime/bpe.py", "runtime/wordpiece_chars.tsv", "runtime/byte_bpe_chars.tsv")  # fmt: skip
 CONDITIONS = ("all", "no screen", "no text", "no user")
 """What the encoder is given. No screen is a mid-grey one, no text is "", no user is zeros."""
 GREY = 128
@@ -272,8 +269,8 @@ def _key(models: Models, work: Work, paths: Mapping[str, Path], rest: list) -> s
         b"".join(models.golden[name].tobytes() for name in sorted(models.golden))
     ).hexdigest()
     ids = hashlib.sha256(b"".join(row["input_ids"].tobytes() for row in work.tokens)).hexdigest()
-    files = [*sorted(set(paths.values())), *(ROOT / name for name in CODE)]
-    parts = [rest, golden, ids, [[path.name, file_sha256(path)] for path in files]]
+    files = [[path.name, file_sha256(path)] for path in sorted(set(paths.values()))]
+    parts = [rest, golden, ids, files, sources_digest(__name__)]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:24]
 
 

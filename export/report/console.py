@@ -14,7 +14,7 @@ from rich.text import Text
 from export.budgets import Budget
 from export.pipeline import OnStep
 from export.report.format import budget_row
-from export.steps import STEPS, Step
+from export.steps.table import STEPS, Step
 
 STYLES = {True: "green", False: "bold red", None: "yellow"}
 

@@ -11,8 +11,8 @@ from ai_edge_litert.interpreter import Interpreter
 
 from encoder import EncoderConfig
 from encoder.weights import load_encoder
-from export.bundle import MODEL_FILES
 from export.quantize.tflite import walk
+from export.steps.files import MODEL_FILES
 from runtime.bundle import SIGNATURES, Bundle
 
 FILES = {*MODEL_FILES, "golden.npz", "plan.json", "report.html", "vocab.txt"}
