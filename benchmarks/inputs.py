@@ -15,8 +15,8 @@ from export.request import digest, source_digest
 from runtime.bundle import Bundle
 from runtime.errors import InputError
 
-_CODE = ("export/calibration.py", "export/golden.py", "runtime/preprocess.py", "runtime/tokenizer*.py",
-         "runtime/bpe.py", "encoder/assets/vocab.txt", "encoder/*.py")  # fmt: skip
+_CODE = ("export/calibration.py", "export/golden.py", "runtime/images.py", "runtime/preprocess.py",
+         "runtime/tokenizer*.py", "runtime/bpe.py", "encoder/assets/vocab.txt", "encoder/*.py")  # fmt: skip
 _TOKENS = ("screen_tokens", "text_token")
 
 

@@ -181,6 +181,7 @@ TRACED_CODE = (*MODEL_CODE, "runtime/bundle.py", "export/views.py", "export/rewr
 INPUT_CODE = (
     "export/calibration.py",
     "calibration_data/samples.py",
+    "runtime/images.py",
     "runtime/preprocess.py",
     "runtime/tokenizer*.py",
     "runtime/bpe.py",

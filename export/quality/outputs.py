@@ -31,8 +31,9 @@ CACHE = Path(os.environ.get("POCKET_CACHE") or ROOT / "build") / "quality"
 KEPT = 24
 """Engines' outputs that are kept, the latest used: 10 MB each for 800 screens, 17 with masks."""
 CODE = ("export/quality/outputs.py", "export/quality/texts.py", "export/quality/candidates.py",
-        "runtime/engines.py", "runtime/preprocess.py", "runtime/tokenizers.py", "runtime/tokenizer.py",
-        "runtime/bpe.py", "runtime/wordpiece_chars.tsv", "runtime/byte_bpe_chars.tsv")  # fmt: skip
+        "runtime/engines.py", "runtime/images.py", "runtime/preprocess.py", "runtime/tokenizers.py",
+        "runtime/tokenizer.py", "runtime/bpe.py", "runtime/wordpiece_chars.tsv",
+        "runtime/byte_bpe_chars.tsv")  # fmt: skip
 CONDITIONS = ("all", "no screen", "no text", "no user")
 """What the encoder is given. No screen is a mid-grey one, no text is "", no user is zeros."""
 GREY = 128

@@ -1,7 +1,9 @@
 package dev.pocketencoder
 
 import android.graphics.Bitmap
+import android.graphics.Canvas
 import android.graphics.Color
+import android.graphics.ColorSpace
 import org.junit.Assert.assertArrayEquals
 import org.junit.Assert.assertEquals
 import org.junit.Assert.assertFalse
@@ -17,7 +19,10 @@ import org.robolectric.annotation.RealObject
 import org.robolectric.shadow.api.Shadow
 import org.robolectric.shadows.ShadowNativeBitmap
 import org.robolectric.util.ReflectionHelpers.ClassParameter
+import java.io.File
 import java.nio.ByteBuffer
+import java.util.Base64
+import kotlin.math.abs
 
 @RunWith(RobolectricTestRunner::class)
 class PreprocessTest {
@@ -47,6 +52,42 @@ class PreprocessTest {
         assertEquals(32, screens)
         assertEquals(emptyList<String>(), differing.map { it.getString("image") })
     }
+
+    @Test
+    fun filesInOtherColoursAreReadAsPythonReadsThem() {
+        val worst = Fixtures.lines("profiles.jsonl").associate { line ->
+            val file = line.getString("image")
+            val expected = Base64.getDecoder().decode(line.getString("pixels"))
+            // As BitmapFactory gives it, in the file's own colours; as the app asks for it; and in 16 bits.
+            val kept = Fixtures.bitmap(file)
+            val asked = Fixtures.bitmap(file) { inPreferredColorSpace = ColorSpace.get(ColorSpace.Named.SRGB) }
+            val deep = Fixtures.bitmap(file) { inPreferredConfig = Bitmap.Config.RGBA_F16 }
+            File(file).name to listOf(kept, asked, deep).map { bitmap -> furthest(bytes(bitmap), expected) }
+        }
+        println("PROFILES $worst")
+        val most = worst.values.flatten().max()
+        Fixtures.reportParity(
+            "profiles", "preprocessed files with ICC profiles, each in three kinds of bitmap", 3 * worst.size,
+            "at most $most of 255 apart", most <= ROUNDING,
+        )
+        assertTrue("$worst", most <= ROUNDING)
+    }
+
+    @Test
+    fun bitmapsInDisplayP3AreReadInSrgb() {
+        val red = ColorSpace.get(ColorSpace.Named.DISPLAY_P3)
+        for (config in listOf(Bitmap.Config.ARGB_8888, Bitmap.Config.RGBA_F16)) {
+            val bitmap = Bitmap.createBitmap(8, 8, config, true, red)
+            Canvas(bitmap).drawColor(Color.pack(0.8f, 0.4f, 0.3f, 1f, red))
+            val found = bytes(bitmap, 1, 1).map { it.toInt() and 0xFF }
+            val expected = Color.convert(0.8f, 0.4f, 0.3f, 1f, red, ColorSpace.get(ColorSpace.Named.SRGB))
+            val apart = listOf(Color.red(expected), Color.green(expected), Color.blue(expected)).zip(found) { a, b -> abs(255 * a - b) }
+            assertTrue("$config $found", apart.max() <= 1f)
+            assertTrue("$config $found is not converted", found[0] > 204)
+        }
+    }
+
+    private fun furthest(a: ByteArray, b: ByteArray) = a.indices.maxOf { abs((a[it].toInt() and 0xFF) - (b[it].toInt() and 0xFF)) }
 
     @Test
     fun transparentPixelsAreLaidOverBlackWhateverTheirAlpha() {
@@ -137,5 +178,6 @@ class PreprocessTest {
     private companion object {
         const val HEIGHT = 256
         const val WIDTH = 128
+        const val ROUNDING = 2 // levels: LittleCMS and Skia both convert colours in fixed point
     }
 }
