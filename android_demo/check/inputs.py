@@ -120,13 +120,14 @@ def _images(folder: Path, parity: list[dict], size: tuple[int, int]) -> Iterator
 
 
 def _profiles(folder: Path, size: tuple[int, int]) -> Iterator[dict]:
-    """Pictures in files with ICC profiles, and their pixels themselves: two decoders may round differently."""
+    """Pictures in files with ICC profiles, and their pixels themselves: two decoders round differently."""
     (folder / "profiles").mkdir()
     p3 = DISPLAY_P3.read_bytes()
     srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
     cases = {
         "p3.png": (3, p3), "p3_alpha.png": (4, p3), "p3.webp": (3, p3), "p3.jpg": (3, p3),
-        "srgb.png": (3, srgb), "grey_p3.png": (1, p3), "damaged.png": (3, b"no profile"), "cut.png": (3, p3[:200]),
+        "srgb.png": (3, srgb), "grey_p3.png": (1, p3), "damaged.png": (3, b"no profile"),
+        "cut.png": (3, p3[:200]),
     }  # fmt: skip
     for name, (channels, profile) in cases.items():
         path = _picture(folder / "profiles" / name, 600, 300, channels, icc_profile=profile)
