@@ -1,5 +1,6 @@
 """What the tests on the JVM get: the app's assets, and inputs with what the Python runtime makes of them."""
 
+import base64
 import hashlib
 import json
 import shutil
@@ -8,7 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageCms
 
 from android_demo.check import ROOT, AndroidError, texts
 from android_demo.check.work import ASSETS, FIXTURES, digest, once, write_lines
@@ -26,6 +27,7 @@ _SIZES = [  # height, width
     (640, 360), (1, 5000), (5000, 1), (1080, 2400), (2400, 1080), (2560, 1600), (3000, 4000),
 ]  # fmt: skip
 _ALPHA_SIZES = [(1, 1), (40, 30), (255, 127), (1200, 540)]
+DISPLAY_P3 = ROOT / "tests" / "data" / "display_p3.icc"
 
 
 def open_bundle(folder: Path) -> Bundle:
@@ -74,12 +76,13 @@ def make_assets(bundle: Bundle) -> None:
 
 def make_fixtures(bundle: Bundle) -> None:
     """Writes inputs for the tests on the JVM, and the Python runtime's answers beside them."""
-    sources = [ROOT / "runtime", CALIBRATION / "samples.jsonl", *texts.sources(), Path(__file__)]
+    sources = [ROOT / "runtime", DISPLAY_P3, CALIBRATION / "samples.jsonl", *texts.sources(), Path(__file__)]
     key = digest([*sources, bundle.path / MANIFEST])
 
     def make(folder: Path) -> None:
         parity = [sample for sample in _samples() if sample["split"] == "parity"]
         write_lines(folder / "images.jsonl", _images(folder, parity, bundle.image_size))
+        write_lines(folder / "profiles.jsonl", _profiles(folder, bundle.image_size))
         texts.write(folder / "tokenizers")
         texts.write_byte_bpe_bundle(bundle, folder / "byte_bpe_bundle", [sample["text"] for sample in parity])
         write_lines(folder / "embeddings.jsonl", _embeddings(bundle, parity))
@@ -116,13 +119,32 @@ def _images(folder: Path, parity: list[dict], size: tuple[int, int]) -> Iterator
         yield {"image": str(final), "group": group, "sha256": hashlib.sha256(pixels.tobytes()).hexdigest()}
 
 
-def _picture(path: Path, height: int, width: int, channels: int) -> Path:
+def _profiles(folder: Path, size: tuple[int, int]) -> Iterator[dict]:
+    """Pictures in files with ICC profiles, and their pixels themselves: two decoders round differently."""
+    (folder / "profiles").mkdir()
+    p3 = DISPLAY_P3.read_bytes()
+    srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    cases = {
+        "p3.png": (3, p3), "p3_alpha.png": (4, p3), "p3.webp": (3, p3), "p3.jpg": (3, p3),
+        "srgb.png": (3, srgb), "grey_p3.png": (1, p3), "damaged.png": (3, b"no profile"),
+        "cut.png": (3, p3[:200]),
+    }  # fmt: skip
+    for name, (channels, profile) in cases.items():
+        path = _picture(folder / "profiles" / name, 600, 300, channels, icc_profile=profile)
+        pixels = base64.b64encode(load_image(path, size).tobytes()).decode()
+        yield {"image": str(FIXTURES / path.relative_to(folder)), "pixels": pixels}
+
+
+def _picture(path: Path, height: int, width: int, channels: int, **options: bytes) -> Path:
     """A picture of gradients and hard edges, which compresses; with an alpha of every value."""
     random = np.random.default_rng(SEED)
     row, column, channel = np.ogrid[0:height, 0:width, 0:channels]
     slopes = random.integers(1, 40, (1, 1, channels))
     array = (slopes * (row // 3) + (41 - slopes) * column + 85 * channel + (row * column // 64) % 251) % 256
-    Image.fromarray(array.astype(np.uint8)).save(path, compress_level=1)
+    if path.suffix != ".jpg":
+        options |= {"compress_level": 1, "lossless": True}
+    pixels = array.astype(np.uint8)
+    Image.fromarray(pixels[..., 0] if channels == 1 else pixels).save(path, **options)
     return path
 
 
