@@ -85,7 +85,7 @@ def compare(
         for peer in chosen:
             bench.add(Row(peer.name, peer.tool, how=peer.how), lambda name=peer.name: workshop.artefact(name))
         rows = bench.timed()
-    preset, weights_of = bundle.manifest["preset"], bundle.manifest.get("weights", {})
+    preset, weights_of = bundle.manifest["preset"], bundle.manifest["weights"]
     return Comparison(preset, weights_of, len(golden["image"]), target_profile().name, tuple(rows))
 
 

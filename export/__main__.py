@@ -76,7 +76,12 @@ def _export(options: argparse.Namespace) -> int:
         plan_file=options.plan, out=options.out, seed=options.seed,
     )  # fmt: skip
     console = Console(stderr=options.json)
-    manifest = None if options.force else find_unchanged(request)
+
+    def tell(reason: str) -> None:
+        line = f"{_shown(request.out)} cannot be kept and is exported anew: {reason}"
+        console.print(line, style="yellow", markup=False, highlight=False, soft_wrap=True)
+
+    manifest = None if options.force else find_unchanged(request, tell)
     if manifest is None:
         with step_progress(console) as on_step:
             manifest = run(request, on_step, force=options.force)

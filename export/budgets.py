@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 PARAMETERS = 13_800_000
@@ -71,7 +71,7 @@ class Budget:
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Budget:
         """Reads the manifest's form; the verdict is computed, never believed."""
-        return cls(**{key: value for key, value in values.items() if key != "pass"})
+        return cls(**{field.name: values[field.name] for field in fields(cls)})
 
 
 def limits() -> dict[str, Any]:

@@ -16,7 +16,8 @@ from export import budgets
 from export.report.html import render_report
 from export.request import Request, tool_versions
 from export.steps.files import MODEL_FILES, tensors_of
-from runtime.bundle import MANIFEST, REGION_MASKS, SCHEMA_VERSION, file_sha256, signatures
+from runtime.bundle import REGION_MASKS, file_sha256, signatures
+from runtime.manifest import SCHEMA_VERSION, write_manifest
 
 OTHER_FILES = {"golden.npz": "golden", "plan.json": "tflite_int8"}
 REPORT = "report.html"
@@ -49,7 +50,7 @@ def write_bundle(request: Request, folders: Mapping[str, Path], inputs_sha256: s
             _add_arm64(manifest, report)
         (staging / REPORT).write_text(render_report(manifest, staging, folders["quality"]), encoding="utf-8")
         manifest["files"][REPORT] = _entry(staging / REPORT)
-        _write_manifest(manifest, staging)
+        manifest = write_manifest(staging, manifest)
         swap_in(staging, request.out)
     finally:
         shutil.rmtree(staging, ignore_errors=True)
@@ -98,10 +99,6 @@ def _manifest(
         "quality": quality["report"],
         "budgets": [verdict.to_dict() for verdict in verdicts],
     }
-
-
-def _write_manifest(manifest: Mapping[str, Any], staging: Path) -> None:
-    (staging / MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n")
 
 
 def _add_arm64(manifest: dict[str, Any], report: dict[str, Any]) -> None:

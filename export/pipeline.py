@@ -17,7 +17,8 @@ from export.bundle import write_bundle
 from export.request import Request, digest, tool_versions
 from export.sources import ROOT, sources_digest
 from export.steps.table import STEPS, Step
-from runtime.bundle import Bundle, BundleError
+from runtime.bundle import Bundle
+from runtime.manifest import MANIFEST, BundleError
 
 CACHE = Path(os.environ.get("POCKET_CACHE") or ROOT / "build") / "export"
 WORKERS = 2
@@ -49,11 +50,20 @@ def step_sources_digest(*steps: Step) -> str:
     return sources_digest(*(step.module for step in steps), worker.__name__)
 
 
-def find_unchanged(request: Request) -> dict[str, Any] | None:
-    """Returns the manifest of the bundle in place, if the same inputs made it and its files are whole."""
+def find_unchanged(request: Request, on_unusable: Callable[[str], None]) -> dict[str, Any] | None:
+    """Returns the manifest of the bundle in place, if the same inputs made it and its files are whole.
+
+    Args:
+        request: what is to be exported.
+        on_unusable: called with the reason where a bundle is in place but is damaged or of an older form.
+    """
+    if not (request.out / MANIFEST).exists():
+        return None
     try:
         bundle = Bundle.load(request.out, verify=True)
-    except BundleError:
+        bundle.require("weights", "parameters", "budgets")
+    except BundleError as error:
+        on_unusable(str(error))
         return None
     same = bundle.manifest.get("inputs_sha256") == inputs_sha256(request)
     same = same and ("arm64" in bundle.manifest or not arm64.available())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,8 @@ from export.calibration import DEFAULT_FOLDER, folder_sha256, load_samples
 from export.quantize.plan import Plan, load_plan
 from export.sources import ROOT
 from runtime.bundle import file_sha256
+from runtime.json_text import quoted, read_json
+from runtime.manifest import MANIFEST
 
 TOOLS = (
     "torch",
@@ -74,7 +76,7 @@ class Request:
             "seed": self.seed,
             "weights": [file_sha256(path) for path in files if path],
             "samples": folder_sha256(list(self.samples)),
-            "plan": self.plan.to_dict(),
+            "plan": asdict(self.plan),
         }
 
 
@@ -103,13 +105,15 @@ def read_request(
         ConfigError, PlanError, SampleError, RequestError: bad input; the message says what and where.
     """
     config = preset(name) if config_file is None else _read_config(config_file)
-    if not name or not all(letter.isalnum() or letter in "_-" for letter in name):
-        raise RequestError(f"the bundle's name {name!r} may hold only letters, digits, _ and -")
+    if not 0 < len(name) <= 100 or not all(letter.isalnum() or letter in "_-" for letter in name):
+        raise RequestError(
+            f"the bundle's name {quoted(name)} may hold only letters, digits, _ and -, 100 at most"
+        )
     if weights is not None and not weights.is_file():
         raise RequestError(f"{weights}: no such weights file")
     folder = folder or DEFAULT_FOLDER
     out = out or ROOT / "dist" / name
-    if out.exists() and not (out / "manifest.json").is_file() and (not out.is_dir() or any(out.iterdir())):
+    if out.exists() and not (out / MANIFEST).is_file() and (not out.is_dir() or any(out.iterdir())):
         raise RequestError(f"{out}: exists and is not a bundle; it is left alone, choose another --out")
     return Request(
         preset=name,
@@ -124,12 +128,7 @@ def read_request(
 
 
 def _read_config(path: Path) -> EncoderConfig:
-    try:
-        values = json.loads(path.read_text())
-    except FileNotFoundError:
-        raise RequestError(f"{path}: no such config file") from None
-    except (OSError, ValueError) as error:
-        raise RequestError(f"{path}: not a JSON file: {error}") from error
+    values = read_json(path, RequestError, "config file")
     if not isinstance(values, dict):
         raise RequestError(f"{path}: must hold one JSON object of config keys")
     return EncoderConfig.from_dict(values)

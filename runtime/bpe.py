@@ -8,7 +8,6 @@ are dropped.
 """
 
 import heapq
-import json
 import os
 import re
 from functools import cache
@@ -16,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
+from runtime.json_text import quoted, read_json, read_text
 from runtime.tokenizer import TokenizerError, padded
 
 CHARACTERS = Path(__file__).with_name("byte_bpe_chars.tsv")
@@ -136,12 +136,7 @@ def _word_pattern() -> re.Pattern:
 
 
 def _read_vocab(path: Path) -> dict[str, int]:
-    try:
-        found = json.loads(path.read_bytes().decode("utf-8"))
-    except OSError as error:
-        raise TokenizerError(f"{path}: the vocabulary cannot be read: {error.strerror}") from error
-    except (ValueError, RecursionError) as error:
-        raise TokenizerError(f"{path}: the vocabulary is not JSON in UTF-8: {error}") from error
+    found = read_json(path, TokenizerError, "vocabulary")
     whole = isinstance(found, dict) and all(type(number) is int for number in found.values())
     if not whole or sorted(found.values()) != list(range(len(found))):
         raise TokenizerError(
@@ -155,18 +150,13 @@ def _read_vocab(path: Path) -> dict[str, int]:
 
 def _read_merges(path: Path, ids: dict[str, int]) -> dict[tuple[int, int], tuple[int, int]]:
     """Pair of ids -> its rank and the id of what it becomes."""
-    try:
-        lines = path.read_bytes().decode("utf-8").split("\n")  # a piece may hold other line separators
-    except OSError as error:
-        raise TokenizerError(f"{path}: the merges cannot be read: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise TokenizerError(f"{path}: the merges are not UTF-8: {error}") from error
+    lines = read_text(path, TokenizerError, "merges").split("\n")  # a piece may hold other line separators
     joined: dict[tuple[int, int], tuple[int, int]] = {}
     for number, line in enumerate(lines, 1):
         pair = line.removesuffix("\r").split(" ")
         if pair == [""] or line.startswith("#version"):
             continue
         if len(pair) != 2 or not all(piece in ids for piece in (*pair, "".join(pair))):
-            raise TokenizerError(f"{path}:{number}: {line!r} is no pair of pieces of the vocabulary")
+            raise TokenizerError(f"{path}:{number}: {quoted(line)} is no pair of pieces of the vocabulary")
         joined[ids[pair[0]], ids[pair[1]]] = (len(joined), ids["".join(pair)])
     return joined

@@ -68,7 +68,6 @@ def check(bundle: Bundle, progress: Progress) -> report.Report:
     Raises:
         InputError: A program is missing, a tool failed, or the bundle cannot be used.
     """
-    inputs.require_well(bundle)
     steps = _Steps(6, progress)
     steps("programs", tools.install_programs)
     steps("libraries", tools.fetch_libraries)

@@ -13,7 +13,8 @@ from PIL import Image, ImageCms
 
 from android_demo.check import ROOT, AndroidError, texts
 from android_demo.check.work import ASSETS, FIXTURES, digest, once, write_lines
-from runtime.bundle import MANIFEST, REGION_MASKS, Bundle, select_files
+from runtime.bundle import REGION_MASKS, Bundle, select_files
+from runtime.manifest import MANIFEST
 from runtime.parity import GOLDEN, measure
 from runtime.preprocess import load_image
 from runtime.session import RegionsError, ScreenEncoder
@@ -34,9 +35,11 @@ def open_bundle(folder: Path) -> Bundle:
     """Reads a bundle that an app can ship.
 
     Raises:
-        BundleError: Not a bundle, one with a missing or altered file, or one without an INT8 .tflite.
+        BundleError: Not a bundle, one with a missing or altered file, without an INT8 .tflite or without the
+            limits that the app checks itself against.
     """
     bundle = Bundle.load(folder)
+    bundle.require("preset", "limits.parity", "limits.latency_ms", "limits.memory_bytes")
     for name in (*select_files(bundle.files, "tflite", "int8").values(), GOLDEN):
         bundle.file(name)
     return bundle
@@ -176,14 +179,3 @@ def _regions(bundle: Bundle, parity: list[dict]) -> Iterator[dict]:
         shape = bundle.tensors[REGION_MASKS].shape[2:]
         flat = {name: mask.ravel().tolist() for name, mask in masks.items()}
         yield {"image": str(path), "shape": shape, "masks": flat}
-
-
-def require_well(bundle: Bundle) -> None:
-    """Refuses a bundle that the app could not check itself against.
-
-    Raises:
-        AndroidError: A manifest without limits.
-    """
-    limits = bundle.manifest.get("limits")
-    if not isinstance(limits, dict) or not {"parity", "latency_ms", "memory_bytes"} <= limits.keys():
-        raise AndroidError(f"{bundle.path}: the manifest has no limits; export the bundle again")

@@ -12,7 +12,6 @@ import numpy as np
 
 from export.arm64 import results
 from export.arm64.emulator import Failure, GuestFile, stop_all
-from export.arm64.errors import Arm64Error
 from export.arm64.profiles import Profile, choose
 from export.arm64.report import (
     SHIPPED,
@@ -62,7 +61,8 @@ def measure(
     chosen = choose(profiles)
     if not isinstance(bundle, Bundle):
         bundle = Bundle.load(bundle)
-    limits = _limits(bundle)
+    bundle.require("preset", "limits.latency_ms", "limits.parity")
+    limits = bundle.manifest["limits"]
     golden = load_golden(bundle.file(GOLDEN), bundle.tensors)
     pairs = [(e, p) for e in ENGINES for p in PRECISIONS] if models is None else list(models)
     jobs = [
@@ -80,13 +80,6 @@ def measure(
         parity=tuple(_parity(found)),
         failures=tuple(_failures(found)),
     )
-
-
-def _limits(bundle: Bundle) -> dict[str, Any]:
-    limits = bundle.manifest.get("limits") or {}
-    if "latency_ms" not in limits or "parity" not in limits:
-        raise Arm64Error(f"{bundle.path}: the manifest has no limits for latency and parity; export it again")
-    return limits
 
 
 def _job(bundle: Bundle, engine: str, precision: str, profile: Profile, target: Profile, samples: int) -> Job:

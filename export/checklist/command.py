@@ -19,7 +19,8 @@ from export.report.console import STYLES, print_budgets, print_weights
 from export.report.format import budget_row
 from export.report.progress import engine_progress
 from export.request import ROOT
-from runtime.bundle import MANIFEST, Bundle, BundleError
+from runtime.bundle import Bundle
+from runtime.manifest import MANIFEST, BundleError
 from runtime.terminal import Parser
 
 EXIT_GATE = 1

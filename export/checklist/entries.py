@@ -14,7 +14,6 @@ from export.budgets import Budget
 from runtime.bench import measure_memory
 from runtime.bundle import Bundle
 from runtime.engines import EngineError, Model, describe, fits, open_model
-from runtime.errors import InputError
 from runtime.parity import GOLDEN, load_golden
 
 LOADS, SHAPES, PARAMETERS, LATENCY, SIZE, WEIGHTS = ITEMS = (
@@ -58,11 +57,10 @@ def measure(bundle: Bundle) -> list[Entry]:
     export did not and the emulator is there.
 
     Raises:
-        InputError: the manifest lacks what an export writes into it, or the golden samples are unusable.
+        BundleError: the manifest lacks what an export writes into it, or the golden samples are unusable.
     """
-    missing = [key for key in ("parameters", "budgets") if key not in bundle.manifest]
-    if missing:
-        raise InputError(f"{bundle.path}: the manifest has no {' and no '.join(missing)}; export it again")
+    counted = ("arm64",) if "arm64" in bundle.manifest else ()
+    bundle.require("preset", "weights", "parameters", "budgets", *counted)
     runs = run_files(bundle)
     shipped = bundle.file(budgets.SHIPPED).stat().st_size
     parameters, on_disk = budgets.size_budgets(bundle.manifest["parameters"]["total"], shipped)

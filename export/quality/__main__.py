@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,6 +21,7 @@ from export.quantize.layers import layer_precisions
 from export.report.console import print_budgets
 from export.report.progress import engine_progress
 from runtime.bundle import Bundle, select_files
+from runtime.json_text import read_json
 from runtime.parity import GOLDEN, load_golden
 from runtime.report import plain_json
 from runtime.terminal import Parser, error_line
@@ -73,7 +73,8 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _quality(bundle: Bundle, options: argparse.Namespace) -> int:
-    weights = bundle.manifest.get("weights", {"source": "unknown", "detail": ""})
+    bundle.require("weights")
+    weights = bundle.manifest["weights"]
     engines = [ENGINE_NAMES[name] for name in ENGINE_NAMES if name in options.engines]
     split = read_split(options.split, user_embed_dim=bundle.tensors["user"].shape[1])
     with engine_progress("reading the test split") as on_progress:
@@ -114,7 +115,7 @@ def _layers(bundle: Bundle, options: argparse.Namespace) -> int:
 def _precisions(bundle: Bundle, int8: Path) -> list[dict[str, str]]:
     """The layers as the bundle lists them; a bundle without a list keeps their names in the file itself."""
     if "plan.json" in bundle.files:
-        return json.loads(bundle.file("plan.json").read_text())["layers"]
+        return read_json(bundle.file("plan.json"))["layers"]
     return layer_precisions(int8)
 
 

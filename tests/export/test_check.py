@@ -153,7 +153,7 @@ def test_bad_input(bundle, capfd):
     assert "vocab.txt" in refused("--out", str(bundle))
     change_manifest(bundle, lambda manifest: manifest.pop("budgets"))
     accept_file(bundle, "vocab.txt")
-    assert "the manifest has no budgets; export it again" in refused("--out", str(bundle))
+    assert "the manifest has no usable budgets; export it again" in refused("--out", str(bundle))
 
 
 def test_an_exported_preset(bundle_dir):

@@ -12,7 +12,8 @@ from calibration_data.samples import CALIBRATION_SPLITS, SampleError, read_sampl
 from encoder.config import ConfigError, preset
 from export.quantize.plan import PLANS, PlanError, load_plan
 from export.request import RequestError, read_request
-from runtime.bundle import MANIFEST, Bundle, BundleError
+from runtime.bundle import Bundle
+from runtime.manifest import MANIFEST, BundleError, write_manifest
 from tests.fuzz.damage import damaged_bytes, damaged_json, damaged_value
 from tests.fuzz.trials import RefusedError, refusals
 
@@ -84,8 +85,6 @@ def manifest_bit(chooser: random.Random, folder: Path) -> None:
 
 def manifest(chooser: random.Random, folder: Path) -> None:
     """A manifest with damaged values and the right digest over them: read, or refused."""
-    from tests.runtime.conftest import write_manifest
-
     given = json.loads((TINY / MANIFEST).read_text(encoding="utf-8"))
     changed = damaged_value(given, chooser)
     if not isinstance(changed, dict):
