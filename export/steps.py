@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from export.memory import make_memory
 from export.request import Request
 from runtime.bundle import PARTS, SIGNATURES, TensorSpec, tensor_specs
 
@@ -155,7 +156,7 @@ def make_quality(request: Request, folders: Mapping[str, Path], out: Path) -> No
 
 
 def make_arm64(request: Request, folders: Mapping[str, Path], out: Path) -> None:
-    """Runs the shipped file on the emulated phones, where the emulator is set up."""
+    """Runs the shipped file on the emulated phones."""
     from export import arm64
     from export.arm64.report import SHIPPED
     from export.budgets import limits
@@ -163,15 +164,13 @@ def make_arm64(request: Request, folders: Mapping[str, Path], out: Path) -> None
     from runtime.bundle import Bundle, file_sha256, select_files
     from runtime.parity import GOLDEN
 
-    report = None
-    if arm64.available():
-        shipped = set(select_files(MODEL_FILES, *SHIPPED).values())
-        steps = {GOLDEN: "golden"} | {name: MODEL_FILES[name]["step"] for name in shipped}
-        with _side_by_side(folders, out, steps):
-            files = {name: {"sha256": file_sha256(out / name)} | MODEL_FILES.get(name, {}) for name in steps}
-            manifest = {"preset": request.preset, "limits": limits(), "files": files}
-            bundle = Bundle(out, manifest, tensors_of(request, folders["encoder"]))
-            report = arm64.measure(bundle, models=[SHIPPED]).to_dict()
+    shipped = set(select_files(MODEL_FILES, *SHIPPED).values())
+    steps = {GOLDEN: "golden"} | {name: MODEL_FILES[name]["step"] for name in shipped}
+    with _side_by_side(folders, out, steps):
+        files = {name: {"sha256": file_sha256(out / name)} | MODEL_FILES.get(name, {}) for name in steps}
+        manifest = {"preset": request.preset, "limits": limits(), "files": files}
+        bundle = Bundle(out, manifest, tensors_of(request, folders["encoder"]))
+        report = arm64.measure(bundle, models=[SHIPPED]).to_dict()
     (out / "arm64.json").write_text(json.dumps(report))
 
 
@@ -193,6 +192,7 @@ QUANTIZE_CODE = ("export/quantize/*.py", "export/onnx.py")
 PARITY_CODE = ("runtime/*.py", "export/budgets.py")
 ARM64_CODE = ("runtime/*.py", "export/budgets.py", "export/arm64/**/*.py", "export/arm64/*.toml",
               "export/arm64/*.c", "export/arm64/*.txt")  # fmt: skip
+MEMORY_CODE = ("runtime/*.py", "export/memory.py")
 QUALITY_CODE = (
     "runtime/*.py",
     "runtime/*.tsv",
@@ -223,6 +223,7 @@ STEPS: tuple[Step, ...] = (
          QUALITY_CODE, functools.partial(run_ahead, source="tflite_int8")),
     Step("quality", "quality: figures, pictures",
          ("encoder", "golden", "tflite_int8", "reference", "shipped"), QUALITY_CODE, make_quality),
+    Step("memory", "private memory, this host", ("encoder", "tflite_int8"), MEMORY_CODE, make_memory),
     Step("arm64", "count and compare on ARM64", ("encoder", "golden", "tflite_int8"), ARM64_CODE, make_arm64),
 )  # fmt: skip
 """Each after what it needs; of those that are ready the first starts first, two run side by side."""
