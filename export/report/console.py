@@ -19,7 +19,7 @@ from export.report.verdicts import Row, verdict_rows
 from export.steps import STEPS, Step
 
 STYLES = {True: "green", False: "bold red", None: "yellow"}
-WIDTH = 100  # where no terminal says
+WIDTH = 128  # where no terminal says
 
 
 def open_console(*, stderr: bool = False) -> Console:
