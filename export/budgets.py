@@ -10,6 +10,8 @@ PARAMETERS = 13_800_000
 LATENCY_MS = 19.0
 MEMORY_BYTES = 6_000_000
 """Of the shipped file, and of the private memory that loading and running it adds."""
+MEMORY_STEP = 100_000
+"""Bytes; the limit is a multiple, so that rounding lets nothing pass that is over it."""
 PARITY = {"fp32": {"max_abs": 1e-4}, "int8": {"centred_cosine_min": 0.95, "identification": 1.0}}
 """Against PyTorch, for the worst of the parity screens. The cosine is the centred one: a plain one hides
 every error where embeddings lie close together."""
@@ -30,6 +32,7 @@ QUALITY_CENTRED = PARITY["int8"]["centred_cosine_min"]
 """Centred cosine of INT8 with PyTorch on the worst parity screen."""
 
 SHIPPED = "encoder.tflite"
+MEMORY = f"{SHIPPED} private memory"
 
 
 @dataclass(frozen=True)
@@ -114,22 +117,26 @@ def weights_budget(weights: Mapping[str, str]) -> Budget:
     return Budget("trained or published weights", 1, ">=", int(weights["source"] != "random"), "", how)
 
 
-def memory_budget(private_bytes: int | None, first_start_bytes: int | None = None) -> Budget:
+def memory_budget(private_bytes: int | None, how: str, first_start_bytes: int | None = None) -> Budget:
     """Judges the private memory that loading the shipped file and running it adds to a process.
 
     Args:
-        private_bytes: as the runtime does it by default, its packed weights in a file.
+        private_bytes: as the runtime does it by default, its packed weights in a file; judged to the nearest
+            0.1 MB, as some pages come and go.
+        how: they were measured, or why not.
         first_start_bytes: the same of the start that makes that file, to be told beside it.
     """
-    how = "not measured yet: make check" if private_bytes is None else "fresh process on this host"
+    if private_bytes is not None:
+        private_bytes = round(private_bytes / MEMORY_STEP) * MEMORY_STEP
+        how += f"; to the nearest {MEMORY_STEP / 1e6} MB"
     if first_start_bytes is not None:
         how += f"; first start {first_start_bytes / 1e6:.1f} MB"
-    return Budget(f"{SHIPPED} private memory", MEMORY_BYTES, "<", private_bytes, "bytes", how)
+    return Budget(MEMORY, MEMORY_BYTES, "<", private_bytes, "bytes", how)
 
 
-def latency_budget(simulated_ms: float | None, profile: str = "") -> Budget:
-    """Judges the simulated time of a whole encode on the target phone."""
-    how = "not measured yet: make arm64" if simulated_ms is None else f"simulated, profile {profile}"
+def latency_budget(simulated_ms: float | None, profile: str = "", *, reason: str = "") -> Budget:
+    """Judges the simulated time of a whole encode on the target phone, or says why there is none."""
+    how = f"not measured: {reason}" if simulated_ms is None else f"simulated, profile {profile}"
     return Budget("latency of encode", LATENCY_MS, "<", simulated_ms, "ms", how)
 
 

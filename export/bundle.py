@@ -23,13 +23,16 @@ OTHER_FILES = {"golden.npz": "golden", "plan.json": "tflite_int8"}
 REPORT = "report.html"
 
 
-def write_bundle(request: Request, folders: Mapping[str, Path], inputs_sha256: str) -> dict[str, Any]:
+def write_bundle(
+    request: Request, folders: Mapping[str, Path], inputs_sha256: str, not_emulated: str = ""
+) -> dict[str, Any]:
     """Writes the bundle to a temporary folder beside its place, then swaps it in whole.
 
     Args:
         request: what was exported.
         folders: of the steps, by name.
         inputs_sha256: over everything that decided the result; an export with the same need not run.
+        not_emulated: why nothing was run on emulated phones; empty where it was.
 
     Returns:
         The manifest.
@@ -45,9 +48,10 @@ def write_bundle(request: Request, folders: Mapping[str, Path], inputs_sha256: s
         for name, path in tokenizer_files(request.config).files.items():
             shutil.copyfile(path, staging / name)
         manifest = _manifest(request, folders, staging, inputs_sha256)
-        report = json.loads((folders["arm64"] / "arm64.json").read_text())
-        if report is not None:
-            _add_arm64(manifest, report)
+        if not not_emulated:
+            manifest["arm64"] = json.loads((folders["arm64"] / "arm64.json").read_text())
+        verdicts = _verdicts(manifest, folders, not_emulated)
+        manifest["budgets"] = [verdict.to_dict() for verdict in verdicts]
         (staging / REPORT).write_text(render_report(manifest, staging, folders["quality"]), encoding="utf-8")
         manifest["files"][REPORT] = _entry(staging / REPORT)
         manifest = write_manifest(staging, manifest)
@@ -65,14 +69,6 @@ def _manifest(
     quality = json.loads((folders["quality"] / "quality.json").read_text())
     config = request.config.to_dict()
     tensors = tensors_of(request, folders["encoder"])
-    shipped = (staging / budgets.SHIPPED).stat().st_size
-    verdicts = [
-        *budgets.size_budgets(facts["parameters"]["total"], shipped),
-        budgets.memory_budget(None),
-        budgets.latency_budget(None),
-        *budgets.parity_budgets(parity),
-        *budgets.quality_budgets(quality["report"], quality["skipped"]),
-    ]
     return {
         "schema_version": SCHEMA_VERSION,
         "preset": request.preset,
@@ -97,20 +93,23 @@ def _manifest(
         "limits": budgets.limits(),
         "parity": parity,
         "quality": quality["report"],
-        "budgets": [verdict.to_dict() for verdict in verdicts],
     }
 
 
-def _add_arm64(manifest: dict[str, Any], report: dict[str, Any]) -> None:
-    """Adds what was found on the emulated phones to the manifest, with verdicts."""
-    manifest["arm64"] = report
-    latency = budgets.latency_budget(report["simulated_ms"], report["target"])
-    verdicts = [
-        latency.to_dict() if verdict["name"] == latency.name else verdict for verdict in manifest["budgets"]
-    ]
-    manifest["budgets"] = [
-        *verdicts,
-        *(verdict.to_dict() for verdict in budgets.arm64_parity_budgets(report)),
+def _verdicts(
+    manifest: Mapping[str, Any], folders: Mapping[str, Path], not_emulated: str
+) -> list[budgets.Budget]:
+    memory = json.loads((folders["memory"] / "memory.json").read_text())
+    skipped = json.loads((folders["quality"] / "quality.json").read_text())["skipped"]
+    report = manifest.get("arm64")
+    latency = (report["simulated_ms"], report["target"]) if report else (None, "")
+    return [
+        *budgets.size_budgets(manifest["parameters"]["total"], manifest["files"][budgets.SHIPPED]["bytes"]),
+        budgets.memory_budget(memory["private_bytes"], memory["how"]),
+        budgets.latency_budget(*latency, reason=not_emulated or "the shipped file failed there"),
+        *budgets.parity_budgets(manifest["parity"]),
+        *(budgets.arm64_parity_budgets(report) if report else ()),
+        *budgets.quality_budgets(manifest["quality"], skipped),
     ]
 
 

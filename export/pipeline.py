@@ -9,6 +9,7 @@ import os
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,11 +26,14 @@ WORKERS = 2
 LOG = CACHE / "tools.log"
 """What the steps' tools print."""
 
+EMULATOR = Step("emulator", "set up the ARM64 emulator", (), (), "export.arm64:set_up_beside")
+"""Not a cached step: mostly downloads, beside the others; seen only where there is something to set up."""
+
 BUNDLE = Step("bundle", "write the bundle", (), (), "export.bundle:write_bundle")
 """Not a cached step: it comes after all others and writes to the bundle's place."""
 
 OnStep = Callable[[Step, str], None]
-"""Called with a step and what became of it: `cached`, `started` or `done`."""
+"""Called with a step and its state: `cached`, `skipped`, `done`, or `started`, again under new titles."""
 
 
 class StepError(RuntimeError):
@@ -50,12 +54,15 @@ def step_sources_digest(*steps: Step) -> str:
     return sources_digest(*(step.module for step in steps), worker.__name__)
 
 
-def find_unchanged(request: Request, on_unusable: Callable[[str], None]) -> dict[str, Any] | None:
+def find_unchanged(
+    request: Request, on_unusable: Callable[[str], None], *, emulate: bool = True
+) -> dict[str, Any] | None:
     """Returns the manifest of the bundle in place, if the same inputs made it and its files are whole.
 
     Args:
         request: what is to be exported.
         on_unusable: called with the reason where a bundle is in place but is damaged or of an older form.
+        emulate: whether figures of emulated phones must be in it, on a machine that can have them.
     """
     if not (request.out / MANIFEST).exists():
         return None
@@ -66,17 +73,18 @@ def find_unchanged(request: Request, on_unusable: Callable[[str], None]) -> dict
         on_unusable(str(error))
         return None
     same = bundle.manifest.get("inputs_sha256") == inputs_sha256(request)
-    same = same and ("arm64" in bundle.manifest or not arm64.available())
-    return bundle.manifest if same else None
+    complete = "arm64" in bundle.manifest or not emulate or arm64.obstacle()
+    return bundle.manifest if same and complete else None
 
 
-def run(request: Request, on_step: OnStep, *, force: bool = False) -> dict[str, Any]:
+def run(request: Request, on_step: OnStep, *, force: bool = False, emulate: bool = True) -> dict[str, Any]:
     """Exports a bundle.
 
     Args:
         request: checked inputs.
         on_step: told of every step.
         force: run every step again, even where its inputs did not change.
+        emulate: run the shipped file on emulated phones, and set the emulator up for it where it can be.
 
     Returns:
         The manifest.
@@ -90,10 +98,11 @@ def run(request: Request, on_step: OnStep, *, force: bool = False) -> dict[str, 
             shutil.rmtree(CACHE, ignore_errors=True)
         _sweep(request.out)
         folders = _folders(request)
-        with _workers(request) as pool:
-            _run_steps(pool, request, folders, on_step, STEPS)
+        with _workers(request) as pool, _emulator(folders["arm64"], emulate, on_step) as emulator:
+            _run_steps(pool, request, folders, on_step, STEPS, emulator)
             on_step(BUNDLE, "started")
-            manifest = _result(BUNDLE, pool.submit(write_bundle, request, folders, inputs_sha256(request)))
+            given = (request, folders, inputs_sha256(request), emulator.result())
+            manifest = _result(BUNDLE, pool.submit(write_bundle, *given))
             on_step(BUNDLE, "done")
         _forget_old(folders)
         return manifest
@@ -134,7 +143,7 @@ def _sweep(out: Path) -> None:
 
 def _folders(request: Request) -> dict[str, Path]:
     """Returns each step's folder in the cache, named by a hash of everything that decides what is in it."""
-    inputs, tools = request.inputs() | {"emulator": bool(arm64.available())}, tool_versions()
+    inputs, tools = request.inputs(), tool_versions()
     keys: dict[str, str] = {}
     for step in STEPS:
         own = {name: inputs[name] for name in step.uses}
@@ -161,30 +170,66 @@ def _workers(request: Request) -> Iterator[ProcessPoolExecutor]:
         _sweep(request.out)
 
 
+@contextlib.contextmanager
+def _emulator(folder: Path, emulate: bool, on_step: OnStep) -> Iterator[Future[str]]:
+    """Yields what becomes the reason why nothing is emulated; nothing where it is, or its folder is there."""
+    if not emulate or folder.is_dir():
+        known: Future[str] = Future()
+        known.set_result("" if emulate else "--no-arm64")
+        yield known
+        return
+    said: list[str] = []
+
+    def say(what: str) -> None:
+        said.append(what)
+        on_step(replace(EMULATOR, title=f"{EMULATOR.title}: {what}"), "started")
+
+    def end(future: Future[str]) -> None:
+        if said and not future.exception():
+            on_step(EMULATOR, "skipped" if future.result() else "done")
+
+    with arm64.set_up_beside(say) as future:
+        future.add_done_callback(end)
+        yield future
+
+
 def _run_steps(
     pool: ProcessPoolExecutor,
     request: Request,
     folders: dict[str, Path],
     on_step: OnStep,
     steps: Sequence[Step],
+    emulator: Future[str] | None = None,
 ) -> None:
+    """Runs what is not in the cache; the step `arm64` waits for what says whether there is an emulator."""
     waiting = [step for step in steps if not folders[step.name].is_dir()]
     for step in steps:
         if step not in waiting:
             on_step(step, "cached")
-    running: dict[Future, Step] = {}
+    running: dict[Future, Step] = {emulator: EMULATOR} if emulator else {}
     while waiting or running:
         _start_ready(pool, request, folders, waiting, running, on_step)
         for future in wait(running, return_when=FIRST_COMPLETED).done:
             step = running.pop(future)
-            _result(step, future)
-            on_step(step, "done")
+            found = _result(step, future)
+            if step is not EMULATOR:
+                on_step(step, "done")
+            elif found:
+                _skip(waiting, on_step)
+
+
+def _skip(waiting: list[Step], on_step: OnStep) -> None:
+    for step in [step for step in waiting if step.name == "arm64"]:
+        waiting.remove(step)
+        on_step(step, "skipped")
 
 
 def _start_ready(pool, request, folders, waiting, running, on_step) -> None:
+    setting_up = EMULATOR in running.values()
     for step in list(waiting):
         ready = all(folders[need].is_dir() for need in step.needs)
-        if ready and len(running) < WORKERS:
+        ready = ready and not (setting_up and step.name == "arm64")
+        if ready and len(running) - setting_up < WORKERS:
             waiting.remove(step)
             running[pool.submit(worker.run_step, step.run, request, folders, folders[step.name])] = step
             on_step(step, "started")

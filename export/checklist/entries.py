@@ -139,7 +139,7 @@ def _check_outputs(
 def latency_entries(report: Mapping[str, Any] | None) -> list[Entry]:
     """Judges a whole encode on every phone of an ARM64 report, in its JSON form; the target decides."""
     if report is None:
-        return [Entry(LATENCY, budgets.latency_budget(None))]
+        return [Entry(LATENCY, budgets.latency_budget(None, reason=arm64.available().reason))]
     entries = []
     for path in report["paths"]:
         if path["path"] != "encode":
@@ -160,6 +160,6 @@ def _counted(bundle: Bundle) -> Mapping[str, Any] | None:
 def _memory(bundle: Bundle) -> Budget:
     try:
         found = measure_memory(bundle, *SHIPPED)
-        return budgets.memory_budget(found.private_bytes, found.first_start_bytes)
+        return budgets.memory_budget(found.private_bytes, found.how, found.first_start_bytes)
     except EngineError as error:
-        return replace(budgets.memory_budget(None), how=f"not measured: {error}")
+        return budgets.memory_budget(None, f"not measured: {error}")

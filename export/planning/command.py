@@ -7,13 +7,11 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
-from rich.console import Console
-
 from encoder.config import PRESETS
 from export.budgets import QUALITY_CENTRED
 from export.planning.report import draw, print_search
 from export.quantize.plan import PLANS, PlanError
-from export.report.console import step_progress
+from export.report.console import open_console, step_progress
 from export.report.progress import engine_progress
 from export.request import ROOT, read_request
 from runtime.terminal import Parser
@@ -63,7 +61,7 @@ def run(options: argparse.Namespace) -> int:
     Raises:
         PlanError: there is no committed search to explain, or the plan cannot be carried out.
     """
-    console = Console()
+    console = open_console()
     found = _committed(options.preset) if options.explain else _search(options)
     if options.json:
         print(json.dumps(found))
@@ -81,7 +79,7 @@ def _search(options: argparse.Namespace) -> dict:
 
     request = read_request(options.preset, plan_file=options.plan)
     profile = choose([options.profile] if options.profile else None)[0]
-    with step_progress(Console(stderr=True)) as on_step:
+    with step_progress(open_console(stderr=True)) as on_step:
         trials = open_trials(request, profile, on_step)
     groups = integer_groups(request.plan.tflite, operators(trials.source))
     limits = {"cosine_min": options.cosine, "file_bytes": options.bytes}

@@ -7,7 +7,6 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from rich.console import Console
 from rich.table import Table as RichTable
 
 from export.budgets import quality_budgets
@@ -18,7 +17,7 @@ from export.quality.outputs import Models
 from export.quality.split import FOLDER, read_split
 from export.quality.tables import Table, layers_table, tables
 from export.quantize.layers import layer_precisions
-from export.report.console import print_budgets
+from export.report.console import open_console, print_budgets, print_table
 from export.report.progress import engine_progress
 from runtime.bundle import Bundle, select_files
 from runtime.json_text import read_json
@@ -90,10 +89,10 @@ def _quality(bundle: Bundle, options: argparse.Namespace) -> int:
     if options.json:
         print(plain_json(report | {"budgets": [verdict.to_dict() for verdict in verdicts]}))
     else:
-        console = Console()
+        console = open_console()
         console.print(_heading(options.bundle, weights, report))
         for table in tables(report):
-            console.print(_rich(table))
+            print_table(console, _rich(table))
         print_budgets(console, verdicts)
     return EXIT_GATE if any(verdict.passed is False for verdict in verdicts) else 0
 
@@ -108,7 +107,7 @@ def _layers(bundle: Bundle, options: argparse.Namespace) -> int:
     if options.json:
         print(plain_json([vars(error) for error in errors]))
     else:
-        Console().print(_rich(layers_table(errors)))
+        print_table(open_console(), _rich(layers_table(errors)))
     return 0
 
 

@@ -52,7 +52,9 @@ STEPS: tuple[Step, ...] = (
     Step("quality", "quality: figures, pictures",
          ("encoder", "golden", "tflite_int8", "reference", "shipped"), (),
          "export.steps.quality:make_quality"),
-    Step("arm64", "count and compare on ARM64", ("encoder", "golden", "tflite_int8"), ("preset", "emulator"),
+    Step("memory", "private memory, this host", ("encoder", "tflite_int8"), (),
+         "export.steps.memory:make_memory"),
+    Step("arm64", "count and compare on ARM64", ("encoder", "golden", "tflite_int8"), ("preset",),
          "export.steps.arm64:make_arm64"),
 )  # fmt: skip
 """Each after what it needs; of those that are ready the first starts first, two run side by side."""

@@ -123,8 +123,10 @@ def test_random_weights_are_said_loudly(bundle):
     assert "http://" not in report and "https://" not in report, "the report must open without a network"
 
 
-def test_budgets_say_what_is_not_measured_yet(bundle):
+def test_every_budget_is_measured(bundle):
     budgets = {budget["name"]: budget for budget in bundle.manifest["budgets"]}
     assert budgets["parameters"]["value"] == bundle.manifest["parameters"]["total"]
     assert budgets["parameters"]["pass"] and budgets["encoder.tflite on disk"]["pass"]
-    assert budgets["encoder.tflite private memory"]["pass"] is None
+    assert 3_000_000 < budgets["encoder.tflite private memory"]["value"] < 10_000_000
+    unknown = {name for name, budget in budgets.items() if budget["value"] is None}
+    assert unknown <= ({"latency of encode"} if "arm64" not in bundle.manifest else set())
