@@ -1,4 +1,4 @@
-"""Quality of the .tflite files on the test split."""
+"""Quality of the exported files on the test split."""
 
 from __future__ import annotations
 
@@ -31,15 +31,20 @@ def run_int8(request: Request, folders: Mapping[str, Path], out: Path) -> None:
     _run_ahead(request, folders, out, "tflite_int8")
 
 
+def run_onnx_int8(request: Request, folders: Mapping[str, Path], out: Path) -> None:
+    """Runs ONNX's INT8 files on the test split, for `make_quality` to find; writes nothing here."""
+    _run_ahead(request, folders, out, "onnx_int8")
+
+
 def make_quality(request: Request, folders: Mapping[str, Path], out: Path) -> None:
-    """Measures what the .tflite files are worth on the test split, where that can be said."""
-    with _models(request, folders, out, "tflite", "tflite_int8") as models:
+    """Measures what the files are worth on the test split, where that can be said."""
+    with _models(request, folders, out, "tflite", "tflite_int8", "onnx_int8") as models:
         write_quality(out, models, _weights(folders))
 
 
 def _run_ahead(request: Request, folders: Mapping[str, Path], out: Path, step: str) -> None:
     with _models(request, folders, out, step) as models:
-        (entry,) = models.files.values()
+        entry = next(iter(models.files.values()))  # all are of one engine and precision
         run_engine(models, _weights(folders), (entry["engine"], entry["precision"]))
 
 
