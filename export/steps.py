@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from encoder.provenance import Weights
 from export.request import Request
 from runtime.bundle import PARTS, SIGNATURES, TensorSpec, tensor_specs
 
@@ -37,17 +38,17 @@ class Step:
 
 
 def make_encoder(request: Request, folders: Mapping[str, Path], out: Path) -> None:
-    """Builds the encoder, finds its weights, and stores both for the other steps."""
+    """Builds the encoder, loads its weights, and stores both for the other steps."""
     from safetensors.torch import save_file
 
     from encoder.model import count_parameters
     from encoder.weights import load_encoder
 
-    encoder, weights = load_encoder(request.config, file=request.weights, seed=request.seed)
+    encoder, weights = load_encoder(request.config, request.sources, seed=request.seed)
     state = {name: tensor.contiguous() for name, tensor in encoder.state_dict().items()}
     save_file(state, out / "encoder.safetensors")
     facts = {
-        "weights": asdict(weights),
+        "weights": weights.to_dict(),
         "parameters": count_parameters(encoder),
         "mask_size": encoder.mask_size,
     }
@@ -56,7 +57,7 @@ def make_encoder(request: Request, folders: Mapping[str, Path], out: Path) -> No
 
 def make_inputs(request: Request, folders: Mapping[str, Path], out: Path) -> None:
     """Preprocesses and tokenizes both splits."""
-    from encoder.train.text_data import tokenizer_of
+    from encoder.tokenizers import tokenizer_of
     from export.calibration import SPLITS, preprocess
 
     tokenizer = tokenizer_of(request.config)
@@ -206,7 +207,7 @@ QUALITY_CODE = (
 )
 
 STEPS: tuple[Step, ...] = (
-    Step("encoder", "build the encoder, find weights", (), MODEL_CODE, make_encoder),
+    Step("encoder", "build the encoder, load weights", (), MODEL_CODE, make_encoder),
     Step("tflite", "convert: TFLite, float", ("encoder",), (*TRACED_CODE, "export/tflite.py"), make_tflite),
     Step("inputs", "preprocess and tokenize screens", (), INPUT_CODE, make_inputs),
     Step("golden", "golden vectors from PyTorch", ("encoder", "inputs"),
@@ -240,14 +241,14 @@ def tensors_of(request: Request, folder: Path) -> dict[str, TensorSpec]:
     return tensor_specs(request.config.to_dict(), facts["mask_size"])
 
 
-def _weights(folders: Mapping[str, Path]) -> dict[str, str]:
-    return json.loads((folders["encoder"] / "encoder.json").read_text())["weights"]
+def _weights(folders: Mapping[str, Path]) -> Weights:
+    return Weights.from_dict(json.loads((folders["encoder"] / "encoder.json").read_text())["weights"])
 
 
 @contextlib.contextmanager
 def _models(request: Request, folders: Mapping[str, Path], out: Path, *steps: str) -> Iterator:
     """Lays the model files of some steps side by side in `out`, with what measuring their quality needs."""
-    from encoder.train.text_data import tokenizer_of
+    from encoder.tokenizers import tokenizer_of
     from export.bundle import MODEL_FILES
     from export.quality.outputs import Models
 

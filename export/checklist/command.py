@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from encoder.config import PRESETS, preset
+from encoder.provenance import Weights
 from export.budgets import Budget
 from export.checklist.entries import ITEMS, Entry, measure
 from export.report.console import STYLES, print_budgets, print_weights
@@ -65,7 +66,7 @@ def run(options: argparse.Namespace) -> int:
         print(json.dumps([entry.to_dict() for entry in entries] + further))
     else:
         console = Console() if sys.stdout.isatty() else Console(width=WIDTH)
-        print_weights(console, bundle.manifest["weights"])
+        print_weights(console, Weights.from_dict(bundle.manifest["weights"]))
         console.print(_table(entries, bundle.manifest["preset"]))
         if others:
             print_budgets(console, others)

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from encoder.provenance import Weights
 from export import arm64, budgets
 from export.arm64.report import SHIPPED
 from export.budgets import Budget
@@ -63,6 +64,7 @@ def measure(bundle: Bundle) -> list[Entry]:
     missing = [key for key in ("parameters", "budgets") if key not in bundle.manifest]
     if missing:
         raise InputError(f"{bundle.path}: the manifest has no {' and no '.join(missing)}; export it again")
+    weights = Weights.from_dict(bundle.manifest.get("weights", {}))
     runs = run_files(bundle)
     shipped = bundle.file(budgets.SHIPPED).stat().st_size
     parameters, on_disk = budgets.size_budgets(bundle.manifest["parameters"]["total"], shipped)
@@ -73,7 +75,7 @@ def measure(bundle: Bundle) -> list[Entry]:
         *latency_entries(_counted(bundle)),
         Entry(SIZE, on_disk),
         Entry(SIZE, _memory(bundle)),
-        Entry(WEIGHTS, budgets.weights_budget(bundle.manifest["weights"])),
+        Entry(WEIGHTS, budgets.weights_budget(weights)),
     ]
 
 

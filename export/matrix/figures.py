@@ -21,8 +21,8 @@ def figures(manifest: Mapping[str, Any], private_bytes: int | None, export_s: fl
         export_s: seconds of the export, from an empty cache.
 
     Returns:
-        weights (source, detail), parameters by part, file_bytes, private_bytes, phones (profile -> encode and
-        keystroke -> minsns, ms, ms_range), not_counted, quality (the keys of `budgets.QUALITY`), kept,
+        weights (the manifest's entry), parameters by part, file_bytes, private_bytes, phones (profile ->
+        encode and keystroke -> minsns, ms, ms_range), not_counted, quality (keys of `budgets.QUALITY`), kept,
         not_rated, parity (centred_min, centred_mean of a whole encode in INT8, passed), missed (limits that
         fail), export_s.
     """
@@ -31,7 +31,7 @@ def figures(manifest: Mapping[str, Any], private_bytes: int | None, export_s: fl
     memory = memory_budget(private_bytes)
     budgets = [memory if budget.name == memory.name else budget for budget in budgets]
     return {
-        "weights": {key: manifest["weights"][key] for key in ("source", "detail")},
+        "weights": manifest["weights"],
         "parameters": dict(manifest["parameters"]),
         "file_bytes": manifest["files"][SHIPPED_FILE]["bytes"],
         "private_bytes": private_bytes,

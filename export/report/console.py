@@ -11,6 +11,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedCo
 from rich.table import Table
 from rich.text import Text
 
+from encoder.provenance import Weights
 from export.budgets import Budget
 from export.pipeline import OnStep
 from export.report.format import budget_row
@@ -42,7 +43,7 @@ def step_progress(console: Console) -> Iterator[OnStep]:
 
 def print_result(console: Console, manifest: Mapping[str, Any], out: str) -> None:
     """Prints where the weights came from, the files, and every verdict."""
-    print_weights(console, manifest["weights"])
+    print_weights(console, Weights.from_dict(manifest["weights"]))
     files = Table(title=f"{out}", title_justify="left")
     for name, justify in (("file", "left"), ("engine", "left"), ("precision", "left"), ("MB", "right")):
         files.add_column(name, justify=justify)
@@ -56,12 +57,12 @@ def print_result(console: Console, manifest: Mapping[str, Any], out: str) -> Non
     print_budgets(console, [Budget.from_dict(values) for values in manifest["budgets"]])
 
 
-def print_weights(console: Console, weights: Mapping[str, str]) -> None:
-    """Says where the weights came from; loudly, where they are random."""
-    if weights["source"] == "random":
-        console.print(Text(f"WEIGHTS ARE RANDOM ({weights['detail']})", style="bold white on red"))
-    else:
-        console.print(f"weights: {weights['source']}, {weights['detail']}")
+def print_weights(console: Console, weights: Weights) -> None:
+    """Says where the weights came from; loudly, where any part's are random."""
+    for line in weights.lines:
+        console.print(Text(f"weights: {line}"))
+    if weights.warning:
+        console.print(Text(weights.warning, style="bold white on red"))
 
 
 def print_budgets(console: Console, budgets: list[Budget]) -> None:
