@@ -73,6 +73,7 @@ def prepare(bundle: Bundle, root: Path, weights: Path | None = None) -> Inputs:
 def _find(config, wanted: str, explicit: Path | None):
     """The encoder that has the bundle's weights: from the file, the export's cache, or the usual places."""
     from encoder.model import build
+    from encoder.sources import find_sources
     from encoder.weights import load_encoder, load_state
     from export.pipeline import CACHE
 
@@ -81,11 +82,11 @@ def _find(config, wanted: str, explicit: Path | None):
             encoder = build(config)
             load_state(encoder, facts.with_name("encoder.safetensors"))
             return encoder
-    encoder, found = load_encoder(config, file=explicit)
+    encoder, found = load_encoder(config, find_sources(config, file=explicit))
     if found.sha256 != wanted:
         raise InputError(
-            f"the bundle was made of weights {wanted[:12]}..., and those found here ({found.detail}) are "
-            f"{found.sha256[:12]}...: export it again, or name its file with --weights"
+            f"the bundle was made of weights {wanted[:12]}..., and those found here ({found.summary}) "
+            f"are {found.sha256[:12]}...: export it again, or name its file with --weights"
         )
     return encoder
 

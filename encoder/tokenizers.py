@@ -48,6 +48,10 @@ def tokenizer_files(config: EncoderConfig) -> TokenizerFiles:
 
 
 def tokenizer_of(config: EncoderConfig) -> Tokenizer:
-    """Opens the tokenizer of an encoder's text tower, the runtime's own."""
+    """Opens the tokenizer of a config's text model, the runtime's own.
+
+    Raises:
+        ConfigError: there is no such text model.
+    """
     chosen = tokenizer_files(config)
     return open_tokenizer(chosen.entry | {"max_length": config.text_max_length}, chosen.files.__getitem__)

@@ -7,7 +7,10 @@ import json
 import sys
 from pathlib import Path
 
+from rich.text import Text
+
 from encoder.config import PRESETS
+from encoder.provenance import PUBLISHED
 from export.advice import command as advice
 from export.budgets import Budget
 from export.checklist import command as checklist
@@ -62,7 +65,11 @@ def _make_parser() -> argparse.ArgumentParser:
 def _add_inputs(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("--config", type=Path, metavar="FILE", help="JSON of config keys, in place of a preset's")
-    add("--weights", type=Path, metavar="FILE", help="safetensors file of the encoder")
+    add(
+        "--weights", metavar="FILE|published",
+        help="safetensors file of the encoder; or published weights of backbone and text model, all else "
+        "random (default: the trained checkpoint, without one published weights, else random)",
+    )  # fmt: skip
     add("--calibration-data", type=Path, metavar="DIR", help="folder with samples.jsonl and its screens")
     add("--plan", type=Path, metavar="FILE", help="precision plan, JSON")
     add("--seed", type=int, default=0, help="of random weights (default 0)")
@@ -70,9 +77,11 @@ def _add_inputs(parser: argparse.ArgumentParser) -> None:
 
 
 def _export(options: argparse.Namespace) -> int:
+    published = options.weights == PUBLISHED
     request = read_request(
-        options.preset, config_file=options.config, weights=options.weights, folder=options.calibration_data,
-        plan_file=options.plan, out=options.out, seed=options.seed,
+        options.preset, config_file=options.config, folder=options.calibration_data, plan_file=options.plan,
+        weights=Path(options.weights) if options.weights and not published else None, published=published,
+        out=options.out, seed=options.seed,
     )  # fmt: skip
     console, emulate = open_console(stderr=options.json), not options.no_arm64
 
@@ -80,6 +89,8 @@ def _export(options: argparse.Namespace) -> int:
         line = f"{_shown(request.out)} cannot be kept and is exported anew: {reason}"
         console.print(line, style="yellow", markup=False, highlight=False, soft_wrap=True)
 
+    for note in request.sources.notes:
+        console.print(Text(f"no published weights from the hub: {note}", "yellow"), soft_wrap=True)
     manifest = None if options.force else find_unchanged(request, tell, emulate=emulate)
     if manifest is None:
         with step_progress(console) as on_step:

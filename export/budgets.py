@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
+from encoder.provenance import Weights
+
 PARAMETERS = 13_800_000
 LATENCY_MS = 19.0
 MEMORY_BYTES = 6_000_000
@@ -127,10 +129,9 @@ def shape_budget(right: int, outputs: int, faults: Iterable[str] = ()) -> Budget
     return Budget("outputs of the public shape", outputs, ">=", right, "", how)
 
 
-def weights_budget(weights: Mapping[str, str]) -> Budget:
-    """Judges whether the weights mean anything; `weights` is the manifest's entry of that name."""
-    how = f"{weights['source']}: {weights['detail']}"
-    return Budget("trained or published weights", 1, ">=", int(weights["source"] != "random"), "", how)
+def weights_budget(weights: Weights) -> Budget:
+    """Judges whether the weights mean anything: with one random part the embedding does not."""
+    return Budget("parts with random weights", 0, "<=", len(weights.random), "", weights.summary)
 
 
 def memory_budget(private_bytes: int | None, how: str, first_start_bytes: int | None = None) -> Budget:

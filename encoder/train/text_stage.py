@@ -18,9 +18,10 @@ from torch.nn.functional import normalize
 
 from encoder.config import VOCABULARY, EncoderConfig
 from encoder.model import Encoder
+from encoder.packages import CACHE
 from encoder.text import BertTiny
 from encoder.tokenizers import tokenizer_of
-from encoder.train.teacher import CACHE, MINILM, TeacherError, TextTeacher
+from encoder.train.teacher import MINILM, TeacherError, TextTeacher
 from encoder.train.text_data import (
     TextBatch,
     TextBatches,

@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from encoder.config import PRESETS
+from encoder.provenance import Weights
 from export.advice.rules import PREFERENCES, Advice, Answers, Candidate, advise
 from export.matrix import results
 from export.matrix.tables import NOTHING, label, number
@@ -193,7 +194,7 @@ def _cells(candidate: Candidate) -> tuple[str, ...]:
         number(figures["parameters"]["total"], 2, 1e6),
         number(result.quality(), 1, 0.01),
         number(figures["parity"]["centred_min"], 3),
-        figures["weights"]["source"],
+        Weights.from_dict(figures["weights"]).source,
         str(candidate.weeks),
         fits,
     )

@@ -10,6 +10,7 @@ from pathlib import Path
 from rich.text import Text
 
 from encoder.config import PRESETS, preset
+from encoder.provenance import Weights
 from export.budgets import SHIPPED, Budget
 from export.checklist.entries import ITEMS, Entry, measure
 from export.report.console import open_console, print_budgets, print_rows, print_weights
@@ -62,7 +63,7 @@ def run(options: argparse.Namespace) -> int:
         print(json.dumps([entry.to_dict() for entry in entries] + further))
     else:
         console = open_console()
-        print_weights(console, bundle.manifest["weights"])
+        print_weights(console, Weights.from_dict(bundle.manifest["weights"]))
         console.print(Text(f"\nchecklist of {bundle.manifest['preset']}", style="italic"))
         print_rows(console, _rows(entries), always_how=True)
         if others:

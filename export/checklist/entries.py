@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from encoder.provenance import Weights
 from export import arm64, budgets
 from export.arm64.report import SHIPPED
 from export.budgets import Budget
@@ -61,6 +62,7 @@ def measure(bundle: Bundle) -> list[Entry]:
     """
     counted = ("arm64",) if "arm64" in bundle.manifest else ()
     bundle.require("preset", "weights", "parameters", "budgets", *counted)
+    weights = Weights.from_dict(bundle.manifest["weights"])
     runs = run_files(bundle)
     shipped = bundle.file(budgets.SHIPPED).stat().st_size
     parameters, on_disk = budgets.size_budgets(bundle.manifest["parameters"]["total"], shipped)
@@ -71,7 +73,7 @@ def measure(bundle: Bundle) -> list[Entry]:
         *latency_entries(_counted(bundle)),
         Entry(SIZE, on_disk),
         Entry(SIZE, _memory(bundle)),
-        Entry(WEIGHTS, budgets.weights_budget(bundle.manifest["weights"])),
+        Entry(WEIGHTS, budgets.weights_budget(weights)),
     ]
 
 

@@ -20,15 +20,15 @@ def figures(manifest: Mapping[str, Any], export_s: float) -> Figures:
         export_s: seconds of the export, from an empty cache.
 
     Returns:
-        weights (source, detail), parameters by part, file_bytes, private_bytes, phones (profile -> encode and
-        keystroke -> minsns, ms, ms_range), not_counted, quality (the keys of `budgets.QUALITY`), kept,
+        weights (the manifest's entry), parameters by part, file_bytes, private_bytes, phones (profile ->
+        encode and keystroke -> minsns, ms, ms_range), not_counted, quality (keys of `budgets.QUALITY`), kept,
         not_rated, parity (centred_min, centred_mean of a whole encode in INT8, passed), missed (limits that
         fail), export_s.
     """
     quality, kept, not_rated = _quality(manifest)
     budgets = [Budget.from_dict(values) for values in manifest["budgets"]]
     return {
-        "weights": {key: manifest["weights"][key] for key in ("source", "detail")},
+        "weights": manifest["weights"],
         "parameters": dict(manifest["parameters"]),
         "file_bytes": manifest["files"][SHIPPED_FILE]["bytes"],
         "private_bytes": next(budget.value for budget in budgets if budget.name == MEMORY),

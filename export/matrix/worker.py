@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from encoder.config import EncoderConfig
+from encoder.sources import committed_sources
 from export import arm64
 from export.calibration import DEFAULT_FOLDER, load_samples
 from export.pipeline import StepError, run
@@ -34,8 +35,8 @@ def request_of(bundle: str, config: EncoderConfig, out: Path) -> Request:
     """
     samples = tuple(load_samples(DEFAULT_FOLDER, config.user_embed_dim))
     plan = load_plan(bundle)
-    return Request(preset=bundle, config=config, weights=None, seed=0, folder=DEFAULT_FOLDER, samples=samples,
-                   plan=plan, out=out)  # fmt: skip
+    sources = committed_sources(config)  # whatever the network gives: rows are compared with each other
+    return Request(bundle, config, sources, 0, DEFAULT_FOLDER, samples, plan, out)
 
 
 def main(arguments: list[str]) -> int:

@@ -10,6 +10,7 @@ from pathlib import Path
 from rich.table import Table as RichTable
 from rich.text import Text
 
+from encoder.provenance import Weights
 from export.budgets import quality_budgets
 from export.quality import baseline
 from export.quality.layers import layer_errors
@@ -74,7 +75,7 @@ def _run(options: argparse.Namespace) -> int:
 
 def _quality(bundle: Bundle, options: argparse.Namespace) -> int:
     bundle.require("weights")
-    weights = bundle.manifest["weights"]
+    weights = Weights.from_dict(bundle.manifest["weights"])
     engines = [ENGINE_NAMES[name] for name in ENGINE_NAMES if name in options.engines]
     split = read_split(options.split, user_embed_dim=bundle.tensors["user"].shape[1])
     with engine_progress("reading the test split") as on_progress:
@@ -119,10 +120,10 @@ def _precisions(bundle: Bundle, int8: Path) -> list[dict[str, str]]:
     return layer_precisions(int8)
 
 
-def _heading(bundle: str, weights: dict, report: dict) -> str:
+def _heading(bundle: str, weights: Weights, report: dict) -> str:
     split = report["split"]
     samples = ", ".join(f"{count} of {name}" for name, count in split["samples"].items())
-    return f"{bundle} (weights: {weights['source']}), {samples}, {split['candidates']} candidates each"
+    return f"{bundle} (weights: {weights.source}), {samples}, {split['candidates']} candidates each"
 
 
 def _rich(table: Table) -> RichTable:

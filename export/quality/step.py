@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from calibration_data.styles import DIMENSION
+from encoder.provenance import Weights
 from export.quality.measure import REFERENCE, SHIPPED, measure
 from export.quality.outputs import Models, prepare, run_all
 from export.quality.split import FOLDER, available, read_split
@@ -28,7 +29,7 @@ CAPTIONS = {
 """Of the pictures, by their names."""
 
 
-def run_engine(models: Models, weights: Mapping[str, str], engine: tuple[str, str]) -> None:
+def run_engine(models: Models, weights: Weights, engine: tuple[str, str]) -> None:
     """Runs one of ENGINES ahead of `write_quality`, which then finds its outputs on disk.
 
     Args:
@@ -41,7 +42,7 @@ def run_engine(models: Models, weights: Mapping[str, str], engine: tuple[str, st
         run_all(models, prepare(models, split), [engine], split.sha256)
 
 
-def write_quality(folder: Path, models: Models, weights: Mapping[str, str]) -> None:
+def write_quality(folder: Path, models: Models, weights: Weights) -> None:
     """Measures exported files and writes quality.json and the pictures.
 
     Args:
@@ -66,13 +67,11 @@ def picture_files(folder: Path) -> list[Path]:
     return [path for name in CAPTIONS if (path := folder / f"{name}.webp").is_file()]
 
 
-def _skipped(weights: Mapping[str, str], tensors: Mapping[str, TensorSpec]) -> str:
+def _skipped(weights: Weights, tensors: Mapping[str, TensorSpec]) -> str:
     """Why quality is not measured; empty where it is."""
     _, length = tensors["user"].shape
-    if weights["source"] == "random":
-        return "the weights are random"
-    if weights["source"] in ("hub", "package"):
-        return "only published parts have weights, the rest is random"
+    if weights.random:
+        return weights.warning
     if length != DIMENSION:
         return f"the test split's user vectors have {DIMENSION} numbers, the encoder takes {length}"
     return "" if available() else f"no test split in {FOLDER.name}"

@@ -13,6 +13,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedCo
 from rich.table import Column, Table
 from rich.text import Text
 
+from encoder.provenance import Weights
 from export.budgets import SHIPPED, Budget
 from export.pipeline import BUNDLE, OnStep
 from export.report.verdicts import Row, verdict_rows
@@ -63,7 +64,7 @@ def print_result(console: Console, manifest: Mapping[str, Any], out: str, follow
         out: the bundle's folder.
         following: the command to go on with.
     """
-    print_weights(console, manifest["weights"])
+    print_weights(console, Weights.from_dict(manifest["weights"]))
     console.print()
     print_budgets(console, [Budget.from_dict(values) for values in manifest["budgets"]])
     console.print()
@@ -75,12 +76,12 @@ def print_result(console: Console, manifest: Mapping[str, Any], out: str, follow
     console.print(Text(f"next: {following}"))
 
 
-def print_weights(console: Console, weights: Mapping[str, str]) -> None:
-    """Says where the weights came from; loudly, where they are random."""
-    if weights["source"] == "random":
-        console.print(Text(f"WEIGHTS ARE RANDOM ({weights['detail']})", style="bold white on red"))
-    else:
-        console.print(f"weights: {weights['source']}, {weights['detail']}")
+def print_weights(console: Console, weights: Weights) -> None:
+    """Says where the weights came from; loudly, where any part's are random."""
+    for line in weights.lines:
+        console.print(Text(f"weights: {line}"))
+    if weights.warning:
+        console.print(Text(weights.warning, style="bold white on red"))
 
 
 def print_budgets(console: Console, budgets: Sequence[Budget]) -> None:

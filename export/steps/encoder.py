@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import json
 from collections.abc import Mapping
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,12 +21,12 @@ FILE, FACTS = "encoder.safetensors", "encoder.json"
 
 
 def make_encoder(request: Request, folders: Mapping[str, Path], out: Path) -> None:
-    """Builds the encoder, finds its weights, and stores both for the other steps."""
-    encoder, weights = load_encoder(request.config, file=request.weights, seed=request.seed)
+    """Builds the encoder, loads its weights, and stores both for the other steps."""
+    encoder, weights = load_encoder(request.config, request.sources, seed=request.seed)
     state = {name: tensor.contiguous() for name, tensor in encoder.state_dict().items()}
     save_file(state, out / FILE)
     facts = {
-        "weights": asdict(weights),
+        "weights": weights.to_dict(),
         "parameters": count_parameters(encoder),
         "mask_size": encoder.mask_size,
     }

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from encoder.provenance import Weights
 from encoder.tokenizers import tokenizer_of
 from export.quality.outputs import Models
 from export.quality.step import run_engine, write_quality
@@ -48,8 +49,8 @@ def _run_ahead(request: Request, folders: Mapping[str, Path], out: Path, step: s
         run_engine(models, _weights(folders), (entry["engine"], entry["precision"]))
 
 
-def _weights(folders: Mapping[str, Path]) -> dict[str, str]:
-    return json.loads((folders["encoder"] / "encoder.json").read_text())["weights"]
+def _weights(folders: Mapping[str, Path]) -> Weights:
+    return Weights.from_dict(json.loads((folders["encoder"] / "encoder.json").read_text())["weights"])
 
 
 @contextlib.contextmanager
