@@ -16,7 +16,8 @@ from export.budgets import Budget
 from export.checklist import command as checklist
 from export.pipeline import StepError, find_unchanged, run
 from export.planning import command as planning
-from export.report.console import open_console, print_result, step_progress
+from export.report.console import print_result, step_progress
+from export.report.tables import open_console
 from export.request import ROOT, Request, read_request
 from runtime.terminal import Parser, error_line
 

@@ -17,7 +17,7 @@ from encoder.provenance import Weights
 from export.advice.rules import PREFERENCES, Advice, Answers, Candidate, advise
 from export.matrix import results
 from export.matrix.tables import NOTHING, label, number
-from export.report.console import open_console, print_table
+from export.report.tables import open_console, print_table
 from runtime.errors import InputError
 from runtime.terminal import Parser
 

@@ -37,7 +37,7 @@ _PLATFORMS = (
     "manylinux2014_aarch64",
 )
 _TIMEOUT_S = 600
-_ANSWER_S = 15  # of a server; a network that is not there must not cost minutes
+_ANSWER_S, _LISTS_S = 10, 60  # of a server, of the first thing to fetch: no network must not cost minutes
 _COMMANDS = ("apt-get", "apt-cache", "dpkg", "dpkg-deb", "ldd", "cc")
 _URI_LINE = re.compile(r"^'[^']*' (?P<file>\S+) (?P<size>\d+) (?P<hash>\S*)$", re.MULTILINE)
 _running: set[subprocess.Popen] = set()
@@ -81,9 +81,8 @@ class Apt:
         Raises:
             SetupError: They cannot be had, or the sources offer nothing for ARM64.
         """
-        run(
-            ["apt-get", "-q", *self._options, "update"], "cannot fetch the package lists: is there a network?"
-        )
+        command = ["apt-get", "-q", *self._options, "update"]
+        run(command, "cannot fetch the package lists: is there a network?", timeout=_LISTS_S)
         if not self._listed(["libc6:arm64", f"{EMULATOR_PACKAGE}:{self.host}"]):
             raise SetupError(
                 "apt's sources offer no ARM64 packages, or there is no network; "
@@ -190,7 +189,7 @@ def _is_intact(path: Path, sha256: str) -> bool:
     return path.is_file() and hashlib.sha256(path.read_bytes()).hexdigest() == sha256
 
 
-def run(command: Sequence[str], problem: str = "", **options) -> str:
+def run(command: Sequence[str], problem: str = "", *, timeout: float = _TIMEOUT_S, **options) -> str:
     """Runs a command and returns its output; `stopped_with_caller` may end it.
 
     Raises:
@@ -202,9 +201,9 @@ def run(command: Sequence[str], problem: str = "", **options) -> str:
         _running.add(process)
         try:
             check_not_stopped()
-            out, err = process.communicate(timeout=_TIMEOUT_S)
+            out, err = process.communicate(timeout=timeout)
         except subprocess.TimeoutExpired as error:
-            raise SetupError(f"{problem}: no answer in {_TIMEOUT_S} s") from error
+            raise SetupError(f"{problem}: not done in {timeout:g} s") from error
         finally:
             _end(process)
             _running.discard(process)

@@ -13,8 +13,9 @@ from encoder.config import PRESETS, preset
 from encoder.provenance import Weights
 from export.budgets import SHIPPED, Budget
 from export.checklist.entries import ITEMS, Entry, measure
-from export.report.console import open_console, print_budgets, print_rows, print_weights
+from export.report.console import print_budgets, print_rows, print_weights
 from export.report.progress import engine_progress
+from export.report.tables import open_console
 from export.report.verdicts import Row, row_of
 from export.request import ROOT
 from runtime.bundle import Bundle

@@ -11,8 +11,9 @@ from encoder.config import PRESETS
 from export.budgets import QUALITY_CENTRED
 from export.planning.report import draw, print_search
 from export.quantize.plan import PLANS, PlanError
-from export.report.console import open_console, step_progress
+from export.report.console import step_progress
 from export.report.progress import engine_progress
+from export.report.tables import open_console
 from export.request import ROOT, read_request
 from runtime.terminal import Parser
 

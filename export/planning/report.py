@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from export.report.console import print_table
+from export.report.tables import print_table
 
 SHOWN = 20
 

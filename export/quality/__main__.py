@@ -19,8 +19,9 @@ from export.quality.outputs import Models
 from export.quality.split import FOLDER, read_split
 from export.quality.tables import Table, layers_table, tables
 from export.quantize.layers import layer_precisions
-from export.report.console import open_console, print_budgets, print_table
+from export.report.console import print_budgets
 from export.report.progress import engine_progress
+from export.report.tables import open_console, print_table
 from runtime.bundle import Bundle, select_files
 from runtime.json_text import read_json
 from runtime.parity import GOLDEN, load_golden

@@ -1,4 +1,4 @@
-"""Terminal output of the export commands: progress by step, verdicts, and tables that fit any width."""
+"""Terminal output of the export commands: progress by step, and verdicts."""
 
 from __future__ import annotations
 
@@ -7,10 +7,9 @@ from contextlib import contextmanager
 from typing import Any
 
 from rich.console import Console
-from rich.measure import Measurement
 from rich.padding import Padding
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
-from rich.table import Column, Table
+from rich.table import Column
 from rich.text import Text
 
 from encoder.provenance import Weights
@@ -20,13 +19,6 @@ from export.report.verdicts import Row, verdict_rows
 from export.steps.table import STEPS, Step
 
 STYLES = {True: "green", False: "bold red", None: "yellow"}
-WIDTH = 128  # where no terminal says
-
-
-def open_console(*, stderr: bool = False) -> Console:
-    """Returns a console as wide as the terminal; what goes to a file or a pipe is WIDTH columns wide."""
-    console = Console(stderr=stderr)
-    return console if console.is_terminal else Console(stderr=stderr, width=WIDTH)
 
 
 @contextmanager
@@ -117,33 +109,3 @@ def _line(row: Row, name: int, value: int, limit: int) -> Text:
     verdict = {True: "pass", False: "FAIL", None: "-"}[row.passed]
     word = Text(verdict, style=STYLES[row.passed]) if row.gated else Text(f"({verdict})", style="dim")
     return Text(f"{row.name:{name}}  {row.value:>{value}}  {row.limit:>{limit}}  ").append_text(word)
-
-
-def print_table(console: Console, table: Table) -> None:
-    """Prints a table, its headers folded where it fits so; else each row as its name and a list below it."""
-    headers = [" ".join(str(column.header).split()) for column in table.columns]
-    if not _fits(console, table):
-        for column, header in zip(table.columns, headers, strict=True):
-            column.header = header.replace(" ", "\n")
-    if _fits(console, table):
-        console.print(table)
-        return
-    if table.title:
-        console.print(Text(str(table.title), style="italic"))
-    cells = zip(*([_plain(cell) for cell in column.cells] for column in table.columns), strict=True)
-    for row, (name, *values) in zip(table.rows, cells, strict=True):
-        named = zip(headers[1:], values, strict=True)
-        listed = " · ".join(f"{header} {value}" for header, value in named if header and value)
-        console.print(Text(name, style=f"bold {row.style or ''}"))
-        console.print(Padding(Text(listed), (0, 0, 0, 2)))
-    if table.caption:
-        console.print(Text(str(table.caption), style="dim"))
-
-
-def _fits(console: Console, table: Table) -> bool:
-    """Whether no cell has to be folded or cut."""
-    return Measurement.get(console, console.options.update(width=10_000), table).maximum <= console.width
-
-
-def _plain(cell: Any) -> str:
-    return cell.plain if isinstance(cell, Text) else str(cell)

@@ -17,7 +17,8 @@ from export.budgets import (
     quality_budgets,
     size_budgets,
 )
-from export.report.console import print_result, print_table
+from export.report.console import print_result
+from export.report.tables import print_table
 
 WIDTHS = (60, 80, 120, 200)
 PARITY = {
