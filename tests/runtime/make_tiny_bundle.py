@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from runtime.bundle import MANIFEST, PARTS, SCHEMA_VERSION, SIGNATURES, file_sha256, tensor_specs
 from runtime.preprocess import resize_screenshot
 from runtime.tokenizer import SPECIAL_TOKENS, WordPieceTokenizer
+from tests.made_weights import weights_entry
 
 TARGET = Path(__file__).parents[1] / "data" / "tiny_bundle"
 CONFIG = {"image_size": [256, 128], "text_max_length": 64, "user_embed_dim": 64, "text_projection_dim": 256}
@@ -194,7 +195,7 @@ def write_manifest(folder: Path, entries: dict[str, dict]) -> None:
         "schema_version": SCHEMA_VERSION,
         "preset": "tiny",
         "config": CONFIG,
-        "weights": {"source": "random", "detail": "seeded toy models for the tests", "sha256": ""},
+        "weights": weights_entry("random"),
         "tensors": {name: {"dtype": dtype, "shape": list(shape)} for name, (dtype, shape) in specs.items()},
         "signatures": {
             n: {"inputs": list(s.inputs), "outputs": list(s.outputs)} for n, s in SIGNATURES.items()
