@@ -10,6 +10,7 @@ import torch
 from ai_edge_litert.interpreter import Interpreter
 
 from encoder import EncoderConfig
+from encoder.provenance import Weights
 from encoder.weights import load_encoder
 from export.quantize.tflite import walk
 from export.steps.files import MODEL_FILES
@@ -110,7 +111,7 @@ def test_fp16_arithmetic_travels_inside_the_shipped_file(bundle):
 
 def test_blocks_that_are_off_are_left_out_and_no_other(bundle):
     """Seven bottlenecks have a depthwise convolution and two of 1x1 each; random weights leave none out either."""
-    random = bundle.manifest["weights"]["source"] == "random"
+    random = Weights.from_dict(bundle.manifest["weights"]).random
     off = 0 if random else 3
     kinds = [kind for part, kind, *_ in walk(bundle.path / "encoder_fp32.tflite") if part == "vision"]
     assert kinds.count("DEPTHWISE_CONV_2D") == 7 - off and kinds.count("CONV_2D") == 28 - 2 * off
@@ -118,8 +119,8 @@ def test_blocks_that_are_off_are_left_out_and_no_other(bundle):
 
 def test_random_weights_are_said_loudly(bundle):
     report = (bundle.path / "report.html").read_text()
-    random = bundle.manifest["weights"]["source"] == "random"
-    assert ("The weights are random." in report) == random
+    weights = Weights.from_dict(bundle.manifest["weights"])
+    assert weights.summary in report and bool(weights.random) == ("RANDOM WEIGHTS" in report)
     assert "http://" not in report and "https://" not in report, "the report must open without a network"
 
 

@@ -11,6 +11,7 @@ from onnx import TensorProto, helper
 
 from export.__main__ import main
 from tests.conftest import ROOT
+from tests.made_weights import weights_entry
 from tests.runtime.conftest import TINY, accept_file, change_manifest
 
 ITEMS = ["all models load", "output shapes", "parameters", "latency", "size after quantization", "weights"]
@@ -31,7 +32,7 @@ def bundle(tmp_path):
             parameters={"total": 13_799_999, "vision": 1, "text": 1, "fuse": 1},
             budgets=[],
             arm64={"target": "a76", "paths": paths},
-            weights={"source": "checkpoint", "detail": "trained"},
+            weights=weights_entry(),
         ),
     )
     return folder
@@ -112,7 +113,8 @@ def test_an_output_of_another_shape(check, bundle):
     ("item", "change"),
     [
         ("parameters", {"parameters": {"total": 13_800_000}}),
-        ("weights", {"weights": {"source": "random", "detail": "random, seed 0"}}),
+        ("weights", {"weights": weights_entry("random")}),
+        ("weights", {"weights": weights_entry(fusion="random")}),
     ],
 )
 def test_an_item_that_fails_fails_the_gate(check, bundle, item, change):

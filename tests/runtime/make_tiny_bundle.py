@@ -18,6 +18,7 @@ from runtime.bundle import PARTS, SIGNATURES, file_sha256, tensor_specs
 from runtime.manifest import SCHEMA_VERSION, write_manifest
 from runtime.preprocess import resize_screenshot
 from runtime.tokenizer import SPECIAL_TOKENS, WordPieceTokenizer
+from tests.made_weights import weights_entry
 
 TARGET = Path(__file__).parents[1] / "data" / "tiny_bundle"
 CONFIG = {"image_size": [256, 128], "text_max_length": 64, "user_embed_dim": 64, "text_projection_dim": 256}
@@ -195,7 +196,7 @@ def describe(folder: Path, entries: dict[str, dict]) -> dict[str, Any]:
         "schema_version": SCHEMA_VERSION,
         "preset": "tiny",
         "config": CONFIG,
-        "weights": {"source": "random", "detail": "seeded toy models for the tests", "sha256": ""},
+        "weights": weights_entry("random"),
         "tensors": {name: {"dtype": dtype, "shape": list(shape)} for name, (dtype, shape) in specs.items()},
         "signatures": {
             n: {"inputs": list(s.inputs), "outputs": list(s.outputs)} for n, s in SIGNATURES.items()

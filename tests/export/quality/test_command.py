@@ -20,6 +20,7 @@ from export.quality.candidates import candidate_sets
 from export.quality.tables import Table, figure_text
 from runtime import ScreenEncoder
 from tests.conftest import ROOT
+from tests.made_weights import weights_entry
 from tests.runtime.conftest import TINY, accept_file, change_manifest
 from tests.runtime.test_cli import assert_refused, tree
 
@@ -224,12 +225,12 @@ def test_random_weights_are_recorded_once_and_then_shown(command, tmp_path, monk
     monkeypatch.setattr(baseline.record, "__defaults__", (path,))
     assert "random weights" not in command(TINY).out
     bundle = shutil.copytree(TINY, tmp_path / "bundle")
-    change_manifest(bundle, lambda m: m.update(weights={"source": "checkpoint", "detail": "trained"}))
+    change_manifest(bundle, lambda m: m.update(weights=weights_entry()))
     assert_refused(
         command(bundle, "--record-random"), "the weights of this bundle are not random (checkpoint)"
     )
     assert not path.exists()
-    change_manifest(bundle, lambda m: m.update(weights={"source": "random", "detail": "seed 0"}))
+    change_manifest(bundle, lambda m: m.update(weights=weights_entry("random")))
     assert command(bundle, "--record-random").code == 1
     ended = command(TINY)
     (line,) = (line for line in ended.out.splitlines() if "random weights" in line)

@@ -7,6 +7,7 @@ from html import escape
 import numpy as np
 import pytest
 
+from encoder.provenance import Weights
 from export.budgets import QUALITY, quality_budgets
 from export.quality import step
 from export.quality.outputs import Models
@@ -14,9 +15,10 @@ from export.quality.split import read_split
 from export.report.html import render_report
 from runtime.bundle import Bundle
 from runtime.parity import load_golden
+from tests.made_weights import weights_entry
 from tests.runtime.conftest import TINY
 
-TRAINED = {"source": "checkpoint", "detail": "trained"}
+TRAINED = Weights.from_dict(weights_entry())
 
 
 @pytest.fixture
@@ -71,7 +73,8 @@ def test_the_report_shows_figures_and_pictures(measured, report):
 @pytest.mark.parametrize(
     ("weights", "missing", "reason"),
     [
-        ({"source": "random", "detail": "seed 0"}, False, "the weights are random"),
+        (Weights.from_dict(weights_entry("random")), False, "RANDOM WEIGHTS in all parts"),
+        (Weights.from_dict(weights_entry(user="random")), False, "RANDOM WEIGHTS in user"),
         (TRAINED, True, "no test split"),
     ],
 )
