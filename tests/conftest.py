@@ -15,6 +15,8 @@ from pathlib import Path
 
 import pytest
 
+import encoder  # noqa: F401 - before torch, which it tells where to keep its files
+
 ROOT = Path(__file__).resolve().parents[1]
 
 

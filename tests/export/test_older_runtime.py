@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from benchmarks.processes import find_python
 from runtime.metrics import centred_cosine
 from tests.conftest import ROOT, missing
 
@@ -25,14 +26,11 @@ def python() -> Path:
     interpreter, stamp = ENVIRONMENT / "bin" / "python", ENVIRONMENT / "requirements.txt"
     wanted = (FOLDER / "requirements.txt").read_text()
     if not stamp.is_file() or stamp.read_text() != wanted:
-        found = subprocess.run(
-            ["sh", ROOT / "tools" / "find_python.sh", "3.9", "3.12"],
-            env={key: value for key, value in os.environ.items() if key != "PYTHON"},
-            capture_output=True, text=True, check=False,
-        )  # fmt: skip
-        if found.returncode:
-            missing(found.stderr.strip())
-        subprocess.run([found.stdout.strip(), "-m", "venv", "--clear", ENVIRONMENT], check=True)
+        try:
+            found = find_python("3.9", "3.12")
+        except LookupError as error:
+            missing(str(error))
+        subprocess.run([found, "-m", "venv", "--clear", ENVIRONMENT], check=True)
         install = [interpreter, "-m", "pip", "install", "--quiet", "-r", FOLDER / "requirements.txt"]
         subprocess.run(install, check=True)
         stamp.write_text(wanted)
