@@ -138,19 +138,19 @@ def make_parity(request: Request, folders: Mapping[str, Path], out: Path) -> Non
 
 
 def run_ahead(request: Request, folders: Mapping[str, Path], out: Path, *, source: str) -> None:
-    """Runs the .tflite of the step `source` on the test split, for `quality` to find; writes nothing here."""
+    """Runs the files of the step `source` on the test split, for `quality` to find; writes nothing here."""
     from export.quality.step import run_engine
 
     with _models(request, folders, out, source) as models:
-        (entry,) = models.files.values()
+        entry = next(iter(models.files.values()))  # all are of one engine and precision
         run_engine(models, _weights(folders), (entry["engine"], entry["precision"]))
 
 
 def make_quality(request: Request, folders: Mapping[str, Path], out: Path) -> None:
-    """Measures what the .tflite files are worth on the test split, where that can be said."""
+    """Measures what the files are worth on the test split, where that can be said."""
     from export.quality.step import write_quality
 
-    with _models(request, folders, out, "tflite", "tflite_int8") as models:
+    with _models(request, folders, out, "tflite", "tflite_int8", "onnx_int8") as models:
         write_quality(out, models, _weights(folders))
 
 
@@ -219,10 +219,12 @@ STEPS: tuple[Step, ...] = (
          QUALITY_CODE, functools.partial(run_ahead, source="tflite")),
     Step("parity", "parity with PyTorch", ("encoder", "golden", "tflite", "tflite_int8", "onnx", "onnx_int8"),
          PARITY_CODE, make_parity),
-    Step("shipped", "quality: run INT8", ("encoder", "golden", "tflite_int8"),
+    Step("shipped", "quality: run TFLite, INT8", ("encoder", "golden", "tflite_int8"),
          QUALITY_CODE, functools.partial(run_ahead, source="tflite_int8")),
+    Step("shipped_onnx", "quality: run ONNX, INT8", ("encoder", "golden", "onnx_int8"),
+         QUALITY_CODE, functools.partial(run_ahead, source="onnx_int8")),
     Step("quality", "quality: figures, pictures",
-         ("encoder", "golden", "tflite_int8", "reference", "shipped"), QUALITY_CODE, make_quality),
+         ("encoder", "golden", "reference", "shipped", "shipped_onnx"), QUALITY_CODE, make_quality),
     Step("arm64", "count and compare on ARM64", ("encoder", "golden", "tflite_int8"), ARM64_CODE, make_arm64),
 )  # fmt: skip
 """Each after what it needs; of those that are ready the first starts first, two run side by side."""

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table as RichTable
+from rich.text import Text
 
 from export.budgets import quality_budgets
 from export.quality import baseline
@@ -129,7 +130,7 @@ def _rich(table: Table) -> RichTable:
     for index, name in enumerate(table.header):
         shown.add_column(name, justify="right" if index else "left")
     for row in table.rows:
-        shown.add_row(*row)
+        shown.add_row(*map(Text, row))
     return shown
 
 

@@ -8,12 +8,13 @@ import sys
 
 import numpy as np
 import pytest
-from scipy import stats
+from scipy import spatial, stats
 
 from calibration_data.samples import read_samples
 from export import budgets
 from export.quality import baseline, docs
 from export.quality.candidates import candidate_sets
+from export.quality.tables import figure_text
 from runtime import ScreenEncoder
 from tests.conftest import ROOT
 from tests.runtime.conftest import TINY, accept_file, change_manifest
@@ -91,6 +92,50 @@ def test_what_int8_keeps_is_measured_against_the_float_tflite(report):
         assert len(own["kept"]) == 9 and rows[engine, "fp32"]["kept"] is None
 
 
+def test_fidelity_is_that_of_what_an_app_gets_on_every_screen(report, contexts):
+    """The worst, percentiles and mean, against embeddings of the runtime; the float file is the reference."""
+    float_encoder = ScreenEncoder.load(TINY, "tflite", "fp32")
+    reference = np.array([float_encoder.encode(s.image, s.text, s.user) for s in contexts], np.float64)
+    for row in report["engines"]:
+        if row["precision"] == "fp32":
+            assert row["fidelity"] is None
+            continue
+        encoder = ScreenEncoder.load(TINY, row["engine"], "int8")
+        own = np.array([encoder.encode(s.image, s.text, s.user) for s in contexts], np.float64)
+        own, other = own - reference.mean(axis=0), reference - reference.mean(axis=0)
+        cosines = np.array([1 - spatial.distance.cosine(*pair) for pair in zip(own, other, strict=True)])
+        assert list(row["fidelity"]) == ["test", "unseen_kit", "texts"]
+        for split, found in list(row["fidelity"].items())[:2]:
+            rows = [place for place, sample in enumerate(contexts) if sample.split == split]
+            values, worst = cosines[rows], min(rows, key=lambda place: cosines[place])
+            assert found["worst_sample"] == contexts[worst].id and found["n"] == len(rows)
+            figures = [found[name] for name in ("worst", "p1", "p5", "mean")]
+            expected = [values.min(), np.quantile(values, 0.01), np.quantile(values, 0.05), values.mean()]
+            assert figures == pytest.approx(expected, abs=1e-5)
+
+
+def test_fidelity_is_shown_for_both_engines(command, report):
+    shown = command(TINY).out
+    for row in report["engines"]:
+        for part, found in (row["fidelity"] or {}).items():
+            name = f"{row['engine']} int8, {part}".replace("_", " ")
+            (line,) = (line for line in shown.splitlines() if name in line.lower())
+            assert found["worst_sample"] in line and figure_text(found["p5"]) in line
+
+
+def test_each_limit_on_fidelity_fails_where_its_figure_is_below(report):
+    low = json.loads(json.dumps(report))
+    for row in low["engines"]:
+        for part, limits in budgets.FIDELITY[row["engine"]].items() if row["fidelity"] else ():
+            row["fidelity"][part] |= limits  # at the limit: passes
+    verdicts = [v for v in budgets.quality_budgets(low) if v.name.startswith("fidelity")]
+    assert len(verdicts) == 18 and all(verdict.passed for verdict in verdicts)
+    shipped = low["engines"][1]["fidelity"]["unseen_kit"]
+    shipped["worst"] -= 0.001
+    (failed,) = (v for v in budgets.quality_budgets(low) if v.name.startswith("fidelity") and not v.passed)
+    assert failed.name == "fidelity tflite int8 unseen_kit worst"
+
+
 def test_a_limit_that_fails_ends_with_1_and_one_that_holds_with_0(command, monkeypatch):
     ended = command(TINY)
     assert ended.code == 1 and ended.err == ""
@@ -101,6 +146,8 @@ def test_a_limit_that_fails_ends_with_1_and_one_that_holds_with_0(command, monke
     monkeypatch.setattr(budgets, "QUALITY", lax)
     monkeypatch.setattr(budgets, "QUALITY_KEPT", 0.0)
     monkeypatch.setattr(budgets, "QUALITY_CENTRED", 0.0)
+    fidelity = {engine: {"test": {"worst": -1.0}} for engine in budgets.FIDELITY}
+    monkeypatch.setattr(budgets, "FIDELITY", fidelity)
     assert command(TINY).code == 0
     for planted in lax:
         relation, _ = lax[planted]
@@ -115,6 +162,10 @@ def test_a_limit_that_fails_ends_with_1_and_one_that_holds_with_0(command, monke
         monkeypatch.setattr(budgets, name, limit)
         assert command(TINY).code == 1
         monkeypatch.setattr(budgets, name, 0.0)
+    monkeypatch.setitem(fidelity, "onnx", {"test": {"worst": 1.1}})
+    ended = command(TINY)
+    (failed,) = (line for line in ended.out.splitlines() if "FAIL" in line)
+    assert ended.code == 1 and "fidelity onnx int8 test worst" in failed
 
 
 def test_engines_can_be_chosen_and_the_reference_is_always_there(command):
