@@ -1,5 +1,6 @@
 """`python -m export.quality` as a user meets it: true figures, verdicts that gate, and one line for bad input."""
 
+import io
 import json
 import os
 import shutil
@@ -8,13 +9,15 @@ import sys
 
 import numpy as np
 import pytest
+from rich.console import Console
 from scipy import spatial, stats
 
 from calibration_data.samples import read_samples
 from export import budgets
 from export.quality import baseline, docs
+from export.quality.__main__ import _rich
 from export.quality.candidates import candidate_sets
-from export.quality.tables import figure_text
+from export.quality.tables import Table, figure_text
 from runtime import ScreenEncoder
 from tests.conftest import ROOT
 from tests.runtime.conftest import TINY, accept_file, change_manifest
@@ -308,3 +311,11 @@ def test_bad_use(command, tmp_path):
     assert_refused(command(tmp_path), "not a bundle: it has no manifest.json")
     assert_refused(command(TINY, "--engine", "onnx"), "unknown argument --engine", "--engines")
     assert_refused(command(), "BUNDLE")
+
+
+def test_texts_with_marks_of_markdown_or_of_the_terminal_are_shown_as_they_are():
+    table = Table("worst", ("", "the worst one"), (("texts", "either|or [bold]now[/] [/x]"),))
+    assert "| texts | either\\|or [bold]now[/] [/x] |" in docs.markdown(table)
+    console = Console(width=80, file=io.StringIO())
+    console.print(_rich(table))
+    assert "either|or [bold]now[/] [/x]" in console.file.getvalue()
