@@ -194,6 +194,7 @@ PARITY_CODE = ("runtime/*.py", "export/budgets.py")
 ARM64_CODE = ("runtime/*.py", "export/budgets.py", "export/arm64/**/*.py", "export/arm64/*.toml",
               "export/arm64/*.c", "export/arm64/*.txt")  # fmt: skip
 QUALITY_CODE = (
+    "export/calibration.py",
     "runtime/*.py",
     "runtime/*.tsv",
     "export/quality/*.py",
@@ -249,6 +250,7 @@ def _models(request: Request, folders: Mapping[str, Path], out: Path, *steps: st
     """Lays the model files of some steps side by side in `out`, with what measuring their quality needs."""
     from encoder.train.text_data import tokenizer_of
     from export.bundle import MODEL_FILES
+    from export.calibration import max_user_norm
     from export.quality.outputs import Models
 
     files = {name: entry for name, entry in MODEL_FILES.items() if entry["step"] in steps}
@@ -256,7 +258,8 @@ def _models(request: Request, folders: Mapping[str, Path], out: Path, *steps: st
     tensors = tensors_of(request, folders["encoder"])
     with _side_by_side(folders, out, {name: entry["step"] for name, entry in files.items()}):
         tower = functools.partial(_text_tokens, request, folders["encoder"])
-        yield Models(out, files, tensors, tokenizer_of(request.config), golden, tower)
+        norm = max_user_norm(request.samples)
+        yield Models(out, files, tensors, tokenizer_of(request.config), golden, norm, tower)
 
 
 @contextlib.contextmanager

@@ -22,7 +22,7 @@ CHARACTERS = Path(__file__).with_name("byte_bpe_chars.tsv")
 SPECIAL_TOKENS = ("<s>", "<pad>", "</s>", "<unk>", "<mask>")
 _SPECIAL = re.compile("(" + "|".join(map(re.escape, SPECIAL_TOKENS)) + ")")
 _LOOK_AHEAD = max(map(len, SPECIAL_TOKENS))
-"""Characters behind a word that say where it ends: an English ending, a space before a letter, a special token."""
+"""So many characters behind a word decide where it ends: it may be an ending, or begin a special token."""
 _SURROGATES = re.compile("[\ud800-\udfff]")
 MOST_WORD_BYTES = 1 << 16
 """Of a longer word only so much is read: some hundred times more than any model takes."""
