@@ -85,14 +85,14 @@ def test_a_forked_process_goes_on_with_an_encoder_of_one_thread(engine, tiny, sc
     stop = threading.Event()
 
     def type_on() -> None:
-        while not stop.wait(0.0005):  # the lock is not a fair one
-            encoder.encode_text("hello")
+        while not stop.wait(0.001):  # the lock is not a fair one
+            encoder.encode_text(" " * 200_000)  # takes a while
 
     thread = threading.Thread(target=type_on)
     if busy:
         thread.start()
     try:
-        for _ in range(20):
+        for _ in range(5):
             assert ended(lambda: str(encoder.encode(screen, "see").tobytes() == expected)) == "True"
             assert encoder.encode(screen, "see").tobytes() == expected
     finally:
