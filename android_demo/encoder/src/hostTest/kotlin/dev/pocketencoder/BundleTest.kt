@@ -82,7 +82,8 @@ class BundleTest {
         for (norm in listOf(0, -1, "1.22", JSONObject.NULL, true)) {
             assertTrue(refused(user("max_norm", norm)).contains("preprocessing max_norm must be a finite number above 0, not $norm"))
         }
-        assertTrue(refused(withManifest { it.getJSONObject("preprocessing").remove("user") }).contains("No value for user; export the bundle again"))
+        val none = withManifest { it.getJSONObject("preprocessing").remove("user") }
+        assertTrue(refused(none).contains("No value for user; export the bundle again"))
     }
 
     @Test

@@ -90,8 +90,8 @@ class ScreenEncoderTest {
         }
         encoder.close()
         assertTrue(encoder.awaitClosed(60_000))
-        val result = "$same bit for bit"
-        Fixtures.reportParity("users", "user vectors of scales 1e-45 to 3e38, as the model gets them", lines.size, result, same == lines.size)
+        val what = "user vectors of scales 1e-45 to 3e38, as the model gets them"
+        Fixtures.reportParity("users", what, lines.size, "$same bit for bit", same == lines.size)
         assertTrue(lines.size > 100)
         assertEquals(lines.size, same)
     }
