@@ -13,6 +13,7 @@ from typing import Any
 
 from encoder.tokenizers import tokenizer_files
 from export import budgets
+from export.calibration import max_user_norm
 from export.report.html import render_report
 from export.request import Request, tool_versions
 from export.steps.files import MODEL_FILES, tensors_of
@@ -82,7 +83,8 @@ def _manifest(
             for name, entry in signatures(masks=REGION_MASKS in tensors).items()
         },
         "preprocessing": {
-            "image": {"method": "area_integer", "size": config["image_size"], "channels": "RGB"}
+            "image": {"method": "area_integer", "size": config["image_size"], "channels": "RGB"},
+            "user": {"method": "bound_norm", "max_norm": max_user_norm(request.samples)},
         },
         "tokenizer": {
             **tokenizer_files(request.config).entry,

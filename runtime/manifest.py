@@ -25,8 +25,7 @@ _FORMS: dict[str, Any] = {
     "limits.parity": {"fp32": dict, "int8": dict},
     "limits.latency_ms": _NUMBER,
     "limits.memory_bytes": _NUMBER,
-    "weights": {"source": str, "detail": str},
-    "weights.sha256": str,
+    "weights": {"parts": dict},
     "parameters": {"total": int},
     "budgets": [
         {"name": str, "limit": _NUMBER, "relation": {"<", "<=", ">="}, "value": (*_NUMBER, type(None)),

@@ -19,10 +19,12 @@ from runtime.parity import GOLDEN, measure
 from runtime.preprocess import load_image
 from runtime.session import RegionsError, ScreenEncoder
 from runtime.tokenizers import FILES
+from runtime.user import bound_norm
 
 CALIBRATION = ROOT / "calibration_data"
 SHOWN = ("mail-0011", "feed-0012", "chat-0013", "shop-0013")  # light, dark, right to left, nobody types
 SEED = 9
+FLOAT32_MAX = float(np.finfo(np.float32).max)
 _SIZES = [  # height, width
     (1, 1), (1, 7), (7, 1), (2, 3), (97, 61), (128, 256), (255, 127), (256, 128), (257, 129), (512, 256),
     (640, 360), (1, 5000), (5000, 1), (1080, 2400), (2400, 1080), (2560, 1600), (3000, 4000),
@@ -89,6 +91,7 @@ def make_fixtures(bundle: Bundle) -> None:
         texts.write(folder / "tokenizers")
         texts.write_byte_bpe_bundle(bundle, folder / "byte_bpe_bundle", [sample["text"] for sample in parity])
         write_lines(folder / "embeddings.jsonl", _embeddings(bundle, parity))
+        write_lines(folder / "users.jsonl", _users(bundle))
         write_lines(folder / "regions.jsonl", _regions(bundle, parity))
         rows = measure(bundle, ["tflite"], ["int8"])
         (folder / "parity.json").write_text(json.dumps([asdict(row) for row in rows]))
@@ -164,6 +167,17 @@ def _embeddings(bundle: Bundle, parity: list[dict]) -> Iterator[dict]:
             "embedding": embedding.tolist(), "candidates": candidates,
             "ranked": [list(entry) for entry in ranked],
         }  # fmt: skip
+
+
+def _users(bundle: Bundle) -> Iterator[dict]:
+    """User vectors of every scale, some of few numbers, and the bits of what the model gets of each."""
+    random = np.random.default_rng(SEED)
+    _, length = bundle.tensors["user"].shape
+    for scale in 10.0 ** np.linspace(-45, 38, 167):
+        user = np.clip(scale * random.uniform(-3.4, 3.4, length), -FLOAT32_MAX, FLOAT32_MAX)
+        user = (user * (random.random(length) < random.choice([1, 0.3]))).astype(np.float32)
+        bits = bound_norm(user, bundle.max_user_norm).view(np.int32)
+        yield {"user": user.tolist(), "bits": bits.tolist()}
 
 
 def _regions(bundle: Bundle, parity: list[dict]) -> Iterator[dict]:

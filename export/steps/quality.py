@@ -13,6 +13,7 @@ import torch
 
 from encoder.provenance import Weights
 from encoder.tokenizers import tokenizer_of
+from export.calibration import max_user_norm
 from export.quality.outputs import Models
 from export.quality.step import run_engine, write_quality
 from export.steps.encoder import stored_encoder
@@ -67,4 +68,5 @@ def _models(request: Request, folders: Mapping[str, Path], out: Path, *steps: st
     golden = read_arrays(folders["golden"] / "golden.npz")
     tensors = tensors_of(request, folders["encoder"])
     with side_by_side(folders, out, {name: entry["step"] for name, entry in files.items()}):
-        yield Models(out, files, tensors, tokenizer_of(request.config), golden, text_tokens)
+        norm = max_user_norm(request.samples)
+        yield Models(out, files, tensors, tokenizer_of(request.config), golden, norm, text_tokens)

@@ -116,7 +116,7 @@ def golden_inputs(vocab: Path) -> dict[str, np.ndarray]:
         "image": np.stack([resize_screenshot(block, (256, 128)) for block in blocks]),
         "input_ids": np.stack([ids for ids, _ in tokens]),
         "attention_mask": np.stack([mask for _, mask in tokens]),
-        "user": random.normal(size=(len(TEXTS), 64)).astype(np.float32),
+        "user": random.normal(scale=1 / 8, size=(len(TEXTS), 64)).astype(np.float32),
     }
 
 
@@ -201,7 +201,10 @@ def describe(folder: Path, entries: dict[str, dict]) -> dict[str, Any]:
         "signatures": {
             n: {"inputs": list(s.inputs), "outputs": list(s.outputs)} for n, s in SIGNATURES.items()
         },
-        "preprocessing": {"image": {"method": "area_integer", "size": [256, 128], "channels": "RGB"}},
+        "preprocessing": {
+            "image": {"method": "area_integer", "size": [256, 128], "channels": "RGB"},
+            "user": {"method": "bound_norm", "max_norm": 1.22},
+        },
         "tokenizer": {"type": "wordpiece", "vocab": "vocab.txt", "lowercase": True, "max_length": 64},
         "files": files,
         "limits": {

@@ -23,6 +23,7 @@ from export.quality.outputs import CONDITIONS, Models, Outputs, Work, prepare
 from export.quality.pictures import draw_pictures, pick_examples, pick_failures, rank_all
 from export.quality.split import TestSplit, read_split
 from runtime.bundle import Bundle
+from runtime.user import bound_norm
 from tests.runtime.conftest import TINY
 
 
@@ -34,6 +35,13 @@ def split(split_folder) -> TestSplit:
 @pytest.fixture(scope="module")
 def work(split) -> Work:
     return prepare(Models.of_bundle(Bundle.load(TINY), []), split)
+
+
+def test_users_are_measured_as_an_app_passes_them_on(split, work):
+    models = replace(Models.of_bundle(Bundle.load(TINY), []), max_user_norm=0.5)
+    given = np.array([sample.user for sample in split.samples], np.float32)
+    assert np.array_equal(prepare(models, split).users, bound_norm(given, 0.5))
+    assert (np.linalg.norm(work.users, axis=1) > 0.5).any()
 
 
 @pytest.fixture(scope="module")

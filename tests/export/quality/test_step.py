@@ -32,7 +32,9 @@ def measured(tmp_path, monkeypatch, cache, split_folder):
         bundle = Bundle.load(TINY)
         folder = shutil.copytree(TINY, tmp_path / "step")
         golden = load_golden(TINY / "golden.npz", bundle.tensors)
-        models = Models(folder, bundle.files, bundle.tensors, bundle.open_tokenizer(), golden)
+        models = Models(
+            folder, bundle.files, bundle.tensors, bundle.open_tokenizer(), golden, bundle.max_user_norm
+        )
         for engine in step.ENGINES:
             step.run_engine(models, weights, engine)
         step.write_quality(folder, models, weights)
@@ -95,7 +97,7 @@ def test_nothing_is_claimed_where_nothing_can_be_said(
 
 def test_other_user_vectors_do_not_fit_the_split(tmp_path):
     tensors = {"user": np.zeros((1, 32))}
-    step.write_quality(tmp_path, Models(tmp_path, {}, tensors, None, {}), TRAINED)
+    step.write_quality(tmp_path, Models(tmp_path, {}, tensors, None, {}, 1.22), TRAINED)
     assert (
         "64 numbers, the encoder takes 32" in json.loads((tmp_path / "quality.json").read_text())["skipped"]
     )
