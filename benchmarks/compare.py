@@ -86,7 +86,7 @@ def compare(
         for peer in chosen:
             bench.add(Row(peer.name, peer.tool, how=peer.how), lambda name=peer.name: workshop.artefact(name))
         rows = bench.timed()
-    preset, weights = bundle.manifest["preset"], Weights.from_dict(bundle.manifest.get("weights", {}))
+    preset, weights = bundle.manifest["preset"], Weights.from_dict(bundle.manifest["weights"])
     return Comparison(preset, weights, len(golden["image"]), target_profile().name, tuple(rows))
 
 

@@ -11,12 +11,13 @@ from typing import Any
 
 import numpy as np
 
-from export.request import digest, source_digest
+from export.request import digest
+from export.sources import sources_digest
 from runtime.bundle import Bundle
 from runtime.errors import InputError
 
-_CODE = ("export/calibration.py", "export/golden.py", "runtime/preprocess.py", "runtime/tokenizer*.py",
-         "runtime/bpe.py", "encoder/assets/vocab.txt", "encoder/*.py")  # fmt: skip
+_MODULES = ("export.calibration", "export.golden", "encoder.tokenizers", "encoder.weights")
+"""What computes the files."""
 _TOKENS = ("screen_tokens", "text_token")
 
 
@@ -54,7 +55,7 @@ def prepare(bundle: Bundle, root: Path, weights: Path | None = None) -> Inputs:
     config = EncoderConfig.from_dict(bundle.manifest["config"])
     samples = [s for s in load_samples(DEFAULT_FOLDER, config.user_embed_dim) if s.split == "calibration"]
     wanted = bundle.manifest["weights"]["sha256"]
-    key = digest(config.to_dict(), wanted, folder_sha256(samples), source_digest(_CODE))[:16]
+    key = digest(config.to_dict(), wanted, folder_sha256(samples), sources_digest(*_MODULES))[:16]
     folder = root / "inputs" / key
     if not folder.is_dir():
         partial = folder.with_name(f"{key}.{os.getpid()}.partial")

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
-import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from calibration_data import CalibrationDataError
+from runtime.json_text import parse_json, quoted, read_text
 
 SAMPLES = "samples.jsonl"
 CALIBRATION_SPLITS = ("calibration", "parity")
@@ -26,6 +25,11 @@ OPTIONAL = DATASET_REQUIRED | {
     "kind_caption": str,
 }  # fmt: skip
 KNOWN = REQUIRED | OPTIONAL
+
+MOST_PIXELS = 65_536
+"""Of a side of a screen."""
+LARGEST = 3.4028234663852886e38
+"""Of a number: what float32 holds."""
 
 Box = tuple[float, float, float, float]
 
@@ -113,22 +117,17 @@ def read_samples(folder: Path, *, splits: Iterable[str], user_embed_dim: int) ->
     if not splits or valid is None:
         raise ValueError(f"splits are {splits}; they must be of {CALIBRATION_SPLITS} or of {DATASET_SPLITS}")
     path = folder / SAMPLES
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (FileNotFoundError, NotADirectoryError):
-        raise SampleError(
-            f"{folder}: no {SAMPLES} there; see calibration_data/README.md for its form"
-        ) from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise SampleError(f"{path}: cannot be read: {error}") from error
+    if not path.exists():
+        raise SampleError(f"{folder}: no {SAMPLES} there; see calibration_data/README.md for its form")
+    text = read_text(path, SampleError)
     reader = _Reader(folder, user_embed_dim, splits, valid)
     samples: dict[str, Sample] = {}
-    for number, line in enumerate(lines, start=1):
+    for number, line in enumerate(text.split("\n"), start=1):
         sample = reader.read(line, f"{path}:{number}") if line.strip() else None
         if sample is None:
             continue
         if sample.id in samples:
-            raise SampleError(f"{path}: the id {sample.id!r} appears twice")
+            raise SampleError(f"{path}: the id {quoted(sample.id)} appears twice")
         samples[sample.id] = sample
     if not samples:
         raise SampleError(f"{path}: no samples of split {' or '.join(splits)}")
@@ -143,14 +142,11 @@ class _Reader:
 
     def read(self, line: str, where: str) -> Sample | None:
         """Parses one line; None for a split that is not wanted."""
-        try:
-            values = json.loads(line)
-        except ValueError as error:
-            raise SampleError(f"{where}: not valid JSON: {error}") from error
+        values = parse_json(line, where, SampleError)
         if not isinstance(values, dict):
             raise SampleError(f"{where}: each line must hold one JSON object")
         if "split" in values and values["split"] not in self._valid:  # before what this kind of folder needs
-            raise SampleError(f"{where}: split is {values['split']!r}; valid: {', '.join(self._valid)}")
+            raise SampleError(f"{where}: split is {quoted(values['split'])}; valid: {', '.join(self._valid)}")
         _check_keys(values, self._required, where)
         if values["split"] not in self._splits:
             return None
@@ -166,11 +162,15 @@ class _Reader:
         return Sample(**(values | checked))
 
     def _image(self, name: str, where: str) -> Path:
-        image = (self._folder / name).resolve()
+        try:
+            image = (self._folder / name).resolve()
+            found = image.is_file()
+        except (OSError, ValueError):  # a name that no file can have
+            raise SampleError(f"{where}: no such image: {quoted(name)}") from None
         if not image.is_relative_to(self._root):
-            raise SampleError(f"{where}: image {name!r} lies outside {self._folder}")
-        if not image.is_file():
-            raise SampleError(f"{where}: no such image: {name}")
+            raise SampleError(f"{where}: image {quoted(name)} lies outside {self._folder}")
+        if not found:
+            raise SampleError(f"{where}: no such image: {quoted(name, plain=True)}")
         return image
 
 
@@ -180,16 +180,21 @@ def _check_keys(values: dict[str, Any], required: dict[str, Any], where: str) ->
         raise SampleError(f"{where}: missing {', '.join(missing)}")
     unknown = sorted(values.keys() - KNOWN.keys())
     if unknown:
-        raise SampleError(f"{where}: unknown key {', '.join(unknown)}; valid keys: {', '.join(KNOWN)}")
+        given = quoted(", ".join(unknown), plain=True)
+        raise SampleError(f"{where}: unknown key {given}; valid keys: {', '.join(KNOWN)}")
     for key, value in values.items():
         if not isinstance(value, KNOWN[key]) or (KNOWN[key] is int and isinstance(value, bool)):
-            raise SampleError(f"{where}: {key} is {value!r}, which is of the wrong type")
+            raise SampleError(f"{where}: {key} is {quoted(value)}, which is of the wrong type")
+    for key in values.keys() & {"width", "height"}:
+        if not 0 <= values[key] <= MOST_PIXELS:
+            given = quoted(values[key])
+            raise SampleError(f"{where}: {key} is {given}; it must be from 0 to {MOST_PIXELS}")
 
 
 def _numbers(name: str, values: list, length: int, where: str) -> tuple[float, ...]:
     numbers = all(isinstance(value, (int, float)) and not isinstance(value, bool) for value in values)
-    if len(values) != length or not numbers or not all(map(math.isfinite, values)):
-        raise SampleError(f"{where}: {name} must be {length} finite numbers")
+    if len(values) != length or not numbers or not all(-LARGEST <= value <= LARGEST for value in values):
+        raise SampleError(f"{where}: {name} must be {length} finite numbers of float32")
     return tuple(map(float, values))
 
 
@@ -197,7 +202,9 @@ def _boxes(values: dict[str, Any], where: str) -> dict[str, Box | None]:
     boxes: dict[str, Box | None] = {}
     for name, value in values.get("boxes", {}).items():
         if name not in BOX_NAMES:
-            raise SampleError(f"{where}: unknown box {name}; valid: {', '.join(BOX_NAMES)}")
+            raise SampleError(
+                f"{where}: unknown box {quoted(name, plain=True)}; valid: {', '.join(BOX_NAMES)}"
+            )
         if value is None:
             boxes[name] = None
             continue
@@ -211,7 +218,7 @@ def _boxes(values: dict[str, Any], where: str) -> dict[str, Box | None]:
         inside = x >= 0 and y >= 0 and x + width <= values["width"] and y + height <= values["height"]
         if not inside or width <= 0 or height <= 0:
             raise SampleError(
-                f"{where}: boxes.{name} is {value}, not inside the screen of "
+                f"{where}: boxes.{name} is {quoted(value)}, not inside the screen of "
                 f"{values['width']}x{values['height']} pixels"
             )
     return boxes

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 ASSETS = Path(__file__).parent / "assets"
-VOCABULARY = ASSETS / "vocab.txt"
+VOCABULARY = Path(__file__).parent / "assets/vocab.txt"
 """WordPiece vocabulary of the uncased BERT models, 30,522 pieces."""
-BYTE_BPE = ASSETS / "byte_bpe"
+BYTE_BPE = Path(__file__).parent / "assets/byte_bpe"
 """Byte-level BPE trained on the project's corpora, `vocab.json` and `merges.txt` (`train/tokenizer.py`)."""
 BYTE_BPE_SIZE = 16000
 CHECKPOINTS = ASSETS / "checkpoints"
@@ -25,6 +25,23 @@ FUSION_LAYERS = {"single_layer_transformer": 1, "two_layer_transformer": 2, "cro
 """Layers of each fusion (`fusion.py`) whose name says how many it has; other fusions have any number."""
 DEEP_FUSION = "deep_transformer"
 """Fusion of a config that names none and asks for more than two layers."""
+RANGES = {
+    "image_size": (1, 2048),
+    "text_max_length": (3, 512),
+    "fusion_layers": (1, 24),
+    "fusion_heads": (1, TOKEN_DIM),
+    "fusion_ffn_dim": (1, 8192),
+    "user_embed_dim": (1, 4096),
+    "text_layers": (1, 24),
+    "text_ffn_dim": (1, 8192),
+    "text_embedding_rank": (1, 1024),
+    "global_width": (1, 512),
+}
+"""Least and most of every size, of each side for the image: generous, but what is inside can be built.
+
+Options have narrower bounds of their own."""
+LONGEST_NAME = 100
+_MOST_QUOTED = 200
 
 
 class ConfigError(ValueError):
@@ -84,19 +101,20 @@ class EncoderConfig:
             value, expected = getattr(self, field.name), _OPTIONAL.get(field.name, type(field.default))
             if not (value is None and field.name in _OPTIONAL):
                 _check_type(field.name, value, expected)
+        for name, (least, most) in RANGES.items():
+            value = getattr(self, name)
+            sizes = value if name == "image_size" else () if value is None else (value,)
+            if not all(least <= size <= most for size in sizes):
+                raise ConfigError(f"{name} is {_shown(value)}; it must be from {least} to {most}")
         self._complete_fusion()
-        for name in _COUNTS:
-            if getattr(self, name) < 1:
-                raise ConfigError(f"{name} is {getattr(self, name)}; it must be at least 1")
         for name in ("text_projection_dim", "user_proj_dim"):
             if getattr(self, name) != TOKEN_DIM:
                 raise ConfigError(
-                    f"{name} is {getattr(self, name)}; it must be {TOKEN_DIM}, the width of the fused tokens"
+                    f"{name} is {_shown(getattr(self, name))}; it must be {TOKEN_DIM}, the width of the "
+                    "fused tokens"
                 )
         if TOKEN_DIM % self.fusion_heads:
             raise ConfigError(f"fusion_heads is {self.fusion_heads}; it must divide {TOKEN_DIM}")
-        if not 2 < self.text_max_length <= 512:
-            raise ConfigError(f"text_max_length is {self.text_max_length}; it must be from 3 to 512")
 
     def _complete_fusion(self) -> None:
         """Fills in whichever of `fusion` and `fusion_layers` was left out, and refuses a contradiction."""
@@ -107,7 +125,7 @@ class EncoderConfig:
         expected = FUSION_LAYERS.get(fusion)
         if layers is None:
             layers = 1 if expected is None else expected
-        elif expected not in (None, layers) and layers >= 1:
+        elif expected not in (None, layers):
             raise ConfigError(
                 f"{fusion!r} has {expected} layer{'s' * (expected > 1)}, but fusion_layers is {layers}; "
                 "leave fusion_layers out, or name another fusion"
@@ -125,7 +143,8 @@ class EncoderConfig:
         valid = [field.name for field in dataclasses.fields(cls)]
         unknown = sorted(set(values) - set(valid))
         if unknown:
-            raise ConfigError(f"unknown config key {', '.join(unknown)}; valid keys: {', '.join(valid)}")
+            given = ", ".join(map(_shown, unknown[:3]))
+            raise ConfigError(f"unknown config key {given}; valid keys: {', '.join(valid)}")
         return cls(**values)
 
     def to_dict(self) -> dict[str, Any]:
@@ -153,16 +172,23 @@ PRUNED_KEYS = {
 argument of the option's class."""
 _OPTIONAL = {"fusion": str, "fusion_layers": int} | dict.fromkeys(PRUNED_KEYS, int)
 """Keys that may be left out: of two each follows from the other, and the rest are an option's own sizes."""
-_COUNTS = ("fusion_layers", "fusion_heads", "fusion_ffn_dim", "user_embed_dim")
 
 
 def _check_type(name: str, value: object, expected: type) -> None:
     if expected is tuple:
         whole = isinstance(value, tuple) and all(type(side) is int for side in value)
         if not whole or len(value) != 2:
-            raise ConfigError(f"{name} is {value!r}; it must be two whole numbers, height and width")
+            raise ConfigError(f"{name} is {_shown(value)}; it must be two whole numbers, height and width")
     elif type(value) is not expected:
-        raise ConfigError(f"{name} is {value!r}; it must be of type {expected.__name__}")
+        raise ConfigError(f"{name} is {_shown(value)}; it must be of type {expected.__name__}")
+    elif expected is str and len(value) > LONGEST_NAME:
+        raise ConfigError(f"{name} is {_shown(value)}; it must be at most {LONGEST_NAME} characters")
+
+
+def _shown(value: object) -> str:
+    """What was given, as an error repeats it: its first characters."""
+    text = repr(value)
+    return text if len(text) <= _MOST_QUOTED else text[: _MOST_QUOTED - 3] + "..."
 
 
 PRESETS: dict[str, EncoderConfig] = {
@@ -200,7 +226,7 @@ def preset(name: str) -> EncoderConfig:
         ConfigError: there is no such preset; the message lists the valid names.
     """
     if name not in PRESETS:
-        raise ConfigError(f"unknown preset {name!r}; valid presets: {', '.join(PRESETS)}")
+        raise ConfigError(f"unknown preset {_shown(name)}; valid presets: {', '.join(PRESETS)}")
     return PRESETS[name]
 
 

@@ -223,11 +223,11 @@ def settle_random(model: nn.Module, run: Callable[[], object]) -> None:
 def _map_size(name: str, image_size: tuple[int, int], reduction: int) -> tuple[int, int]:
     # MobileViT cuts its last map into patches of 2x2; other sizes would be resampled inside the model.
     multiple = reduction * 2 if timm_name(name).startswith("mobilevit") else reduction
-    if any(side < multiple or side % multiple or side > 2048 for side in image_size):
+    if any(side < multiple or side % multiple for side in image_size):
         height, width = image_size
         raise ConfigError(
             f"image_size {height}x{width} does not fit {name}: height and width must be multiples of "
-            f"{multiple}, at most 2048"
+            f"{multiple}"
         )
     return image_size[0] // reduction, image_size[1] // reduction
 

@@ -94,6 +94,9 @@ def compose(parts: dict[str, Path], path: Path) -> None:
     inputs = sorted(whole.graph.input, key=lambda item: order[item.name])
     del whole.graph.input[:]
     whole.graph.input.extend(inputs)
+    versions = {entry.domain: entry.version for entry in whole.opset_import}  # each part names its own
+    del whole.opset_import[:]
+    whole.opset_import.extend(onnx.helper.make_opsetid(*entry) for entry in versions.items())
     onnx.checker.check_model(whole)
     onnx.save(whole, path)
 

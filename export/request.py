@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -14,9 +14,10 @@ from encoder.config import EncoderConfig, preset
 from encoder.sources import Sources, find_sources
 from export.calibration import DEFAULT_FOLDER, folder_sha256, load_samples
 from export.quantize.plan import Plan, load_plan
-from runtime.bundle import file_sha256
+from export.sources import ROOT
+from runtime.json_text import quoted, read_json
+from runtime.manifest import MANIFEST
 
-ROOT = Path(__file__).parents[1]
 TOOLS = (
     "torch",
     "timm",
@@ -69,11 +70,12 @@ class Request:
     def inputs(self) -> dict[str, Any]:
         """Returns everything but code and tools that decides what is exported, as JSON can hold it."""
         return {
+            "preset": self.preset,
             "config": self.config.to_dict(),
             "seed": self.seed,
             "weights": self.sources.digests(),
             "samples": folder_sha256(list(self.samples)),
-            "plan": self.plan.to_dict(),
+            "plan": asdict(self.plan),
         }
 
 
@@ -104,11 +106,13 @@ def read_request(
         ConfigError, WeightsError, PlanError, SampleError, RequestError: bad input; the message says what.
     """
     config = preset(name) if config_file is None else _read_config(config_file)
-    if not name or not all(letter.isalnum() or letter in "_-" for letter in name):
-        raise RequestError(f"the bundle's name {name!r} may hold only letters, digits, _ and -")
+    if not 0 < len(name) <= 100 or not all(letter.isalnum() or letter in "_-" for letter in name):
+        raise RequestError(
+            f"the bundle's name {quoted(name)} may hold only letters, digits, _ and -, 100 at most"
+        )
     folder = folder or DEFAULT_FOLDER
     out = out or ROOT / "dist" / name
-    if out.exists() and not (out / "manifest.json").is_file() and (not out.is_dir() or any(out.iterdir())):
+    if out.exists() and not (out / MANIFEST).is_file() and (not out.is_dir() or any(out.iterdir())):
         raise RequestError(f"{out}: exists and is not a bundle; it is left alone, choose another --out")
     samples, plan = tuple(load_samples(folder, config.user_embed_dim)), load_plan(name, plan_file)
     # Found now and not by the step, so that the files decide the step's key: an export with random weights is
@@ -118,12 +122,7 @@ def read_request(
 
 
 def _read_config(path: Path) -> EncoderConfig:
-    try:
-        values = json.loads(path.read_text())
-    except FileNotFoundError:
-        raise RequestError(f"{path}: no such config file") from None
-    except (OSError, ValueError) as error:
-        raise RequestError(f"{path}: not a JSON file: {error}") from error
+    values = read_json(path, RequestError, "config file")
     if not isinstance(values, dict):
         raise RequestError(f"{path}: must hold one JSON object of config keys")
     return EncoderConfig.from_dict(values)
@@ -132,12 +131,6 @@ def _read_config(path: Path) -> EncoderConfig:
 def digest(*parts: Any) -> str:
     """Returns one hash over values that JSON can hold."""
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
-
-
-def source_digest(patterns: tuple[str, ...]) -> str:
-    """Returns one hash over the repository's files that match, names included."""
-    files = sorted({path for pattern in patterns for path in ROOT.glob(pattern) if path.is_file()})
-    return digest([[path.relative_to(ROOT).as_posix(), file_sha256(path)] for path in files])
 
 
 def tool_versions() -> dict[str, str]:

@@ -1,7 +1,6 @@
 """Command line of the runtime: python -m runtime encode | rank | parity | bench."""
 
 import argparse
-import json
 import os
 import platform
 import sys
@@ -16,6 +15,7 @@ import numpy as np
 from runtime import bench, parity
 from runtime.bundle import ENGINES, PRECISIONS, Bundle
 from runtime.errors import InputError
+from runtime.json_text import read_json, read_text
 from runtime.preprocess import load_image
 from runtime.report import (
     MEMORY_PARTS,
@@ -25,8 +25,9 @@ from runtime.report import (
     plain_json,
     ranking_table,
 )
-from runtime.session import ScreenEncoder, check_user
+from runtime.session import ScreenEncoder
 from runtime.terminal import Parser, Progress, error_line, quiet_engine
+from runtime.user import check_user
 
 _PREVIEW = 16
 
@@ -142,12 +143,7 @@ def run_rank(arguments: argparse.Namespace, stderr: IO[str]) -> int:
 
 def _read_candidates(name: str) -> list[str]:
     """Candidate texts from a file, a line each; empty lines are skipped."""
-    try:
-        text = Path(name).read_text(encoding="utf-8-sig")
-    except OSError as error:
-        raise InputError(f"--candidates {name}: cannot be read: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise InputError(f"--candidates {name}: not UTF-8 at byte {error.start}: save it as UTF-8") from error
+    text = read_text(Path(name), what="file of candidates")
     lines = [line.strip("\r") for line in text.split("\n")]  # not splitlines(): a text may hold U+2028
     lines = [line for line in lines if line.strip()]
     if not lines:
@@ -158,12 +154,7 @@ def _read_candidates(name: str) -> list[str]:
 def _read_user(text: str) -> list:
     """A user vector from a JSON file, or from numbers separated by commas."""
     if text.endswith(".json"):
-        try:
-            return json.loads(Path(text).read_text(encoding="utf-8"))
-        except OSError as error:
-            raise InputError(f"--user {text}: cannot be read: {error.strerror}") from error
-        except (ValueError, RecursionError) as error:
-            raise InputError(f"--user {text}: not valid JSON: {error}") from error
+        return read_json(Path(text), what="file of a user vector")
     try:
         return [float(number) for number in text.split(",")]
     except ValueError:

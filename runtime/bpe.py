@@ -8,7 +8,6 @@ are dropped.
 """
 
 import heapq
-import json
 import os
 import re
 from functools import cache
@@ -16,11 +15,14 @@ from pathlib import Path
 
 import numpy as np
 
-from runtime.tokenizer import TokenizerError, padded
+from runtime.json_text import quoted, read_json, read_text
+from runtime.tokenizer import TokenizerError, first_pieces, padded
 
 CHARACTERS = Path(__file__).with_name("byte_bpe_chars.tsv")
 SPECIAL_TOKENS = ("<s>", "<pad>", "</s>", "<unk>", "<mask>")
 _SPECIAL = re.compile("(" + "|".join(map(re.escape, SPECIAL_TOKENS)) + ")")
+_LOOK_AHEAD = max(map(len, SPECIAL_TOKENS))
+"""So many characters behind a word decide where it ends: it may be an ending, or begin a special token."""
 _SURROGATES = re.compile("[\ud800-\udfff]")
 MOST_WORD_BYTES = 1 << 16
 """Of a longer word only so much is read: some hundred times more than any model takes."""
@@ -65,20 +67,22 @@ class ByteBpeTokenizer:
         """
         if not isinstance(text, str):
             raise TokenizerError(f"the text must be a string, not {type(text).__name__}")
-        ids = [self._start, *self._pieces(_SURROGATES.sub("", text), self.max_length - 2), self._end]
+        ids = [self._start, *first_pieces(text, self.max_length - 2, self._pieces), self._end]
         return padded(ids, self.max_length, self._pad)
 
-    def _pieces(self, text: str, limit: int) -> list[int]:
+    def _pieces(self, text: str, limit: int, whole: bool) -> list[int]:
         pieces: list[int] = []
-        for part in _SPECIAL.split(text):
+        parts = _SPECIAL.split(_SURROGATES.sub("", text))
+        for number, part in enumerate(parts, 1):
             if part in SPECIAL_TOKENS:
                 pieces.append(self._ids[part])
                 continue
+            known = len(part) - (_LOOK_AHEAD if number == len(parts) and not whole else 0)
             for word in self._words.finditer(part):
-                if len(pieces) >= limit:
-                    return pieces[:limit]
+                if len(pieces) >= limit or min(word.end(), word.start() + MOST_WORD_BYTES) > known:
+                    return pieces
                 pieces += self._word(word[0])
-        return pieces[:limit]
+        return pieces
 
     def _word(self, word: str) -> list[int]:
         """Joins a word's bytes, always the pair that was learned first, of equal ones the leftmost."""
@@ -136,12 +140,7 @@ def _word_pattern() -> re.Pattern:
 
 
 def _read_vocab(path: Path) -> dict[str, int]:
-    try:
-        found = json.loads(path.read_bytes().decode("utf-8"))
-    except OSError as error:
-        raise TokenizerError(f"{path}: the vocabulary cannot be read: {error.strerror}") from error
-    except (ValueError, RecursionError) as error:
-        raise TokenizerError(f"{path}: the vocabulary is not JSON in UTF-8: {error}") from error
+    found = read_json(path, TokenizerError, "vocabulary")
     whole = isinstance(found, dict) and all(type(number) is int for number in found.values())
     if not whole or sorted(found.values()) != list(range(len(found))):
         raise TokenizerError(
@@ -155,18 +154,13 @@ def _read_vocab(path: Path) -> dict[str, int]:
 
 def _read_merges(path: Path, ids: dict[str, int]) -> dict[tuple[int, int], tuple[int, int]]:
     """Pair of ids -> its rank and the id of what it becomes."""
-    try:
-        lines = path.read_bytes().decode("utf-8").split("\n")  # a piece may hold other line separators
-    except OSError as error:
-        raise TokenizerError(f"{path}: the merges cannot be read: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise TokenizerError(f"{path}: the merges are not UTF-8: {error}") from error
+    lines = read_text(path, TokenizerError, "merges").split("\n")  # a piece may hold other line separators
     joined: dict[tuple[int, int], tuple[int, int]] = {}
     for number, line in enumerate(lines, 1):
         pair = line.removesuffix("\r").split(" ")
         if pair == [""] or line.startswith("#version"):
             continue
         if len(pair) != 2 or not all(piece in ids for piece in (*pair, "".join(pair))):
-            raise TokenizerError(f"{path}:{number}: {line!r} is no pair of pieces of the vocabulary")
+            raise TokenizerError(f"{path}:{number}: {quoted(line)} is no pair of pieces of the vocabulary")
         joined[ids[pair[0]], ids[pair[1]]] = (len(joined), ids["".join(pair)])
     return joined

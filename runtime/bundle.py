@@ -1,27 +1,24 @@
 """The bundle: what an exported folder holds, and the contract between the models and whoever runs them."""
 
 import hashlib
-import json
 import os
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from runtime.errors import InputError
+from runtime.json_text import quoted
+from runtime.manifest import MANIFEST, BundleError, check_parts, read_manifest
 from runtime.tokenizers import FILES as TOKENIZER_FILES
 from runtime.tokenizers import Tokenizer, open_tokenizer
 
-SCHEMA_VERSION = 1
-MANIFEST = "manifest.json"
 ENGINES = ("tflite", "onnx")
 PRECISIONS = ("int8", "fp32")
 SCREEN_TOKENS = 5  # the global view, then the four regions
 _SIZES = ("text_max_length", "user_embed_dim", "text_projection_dim")
-
-
-class BundleError(InputError):
-    """The folder is not a usable bundle."""
+_LARGEST = 16_384
+"""Of any size in a manifest: whatever is larger asks for memory that no device has."""
 
 
 class TensorSpec(NamedTuple):
@@ -68,14 +65,15 @@ def tensor_specs(config: Mapping[str, Any], mask_size: Sequence[int] | None = No
         mask_size: Height and width of the region masks; None = the model has none.
 
     Raises:
-        BundleError: A key is missing or is not made of positive integers, or the mask size is not.
+        BundleError: A key is missing or is not made of positive integers of 16,384 at most, or the mask size
+            is not.
     """
     size = config.get("image_size")
     if not isinstance(size, (list, tuple)) or len(size) != 2 or not all(map(_is_size, size)):
-        raise BundleError(f"config: image_size must be [height, width] in pixels, not {size!r}")
+        raise BundleError(f"config: image_size must be [height, width] in pixels, not {quoted(size)}")
     for key in _SIZES:
         if not _is_size(config.get(key)):
-            raise BundleError(f"config: {key} must be a positive integer, not {config.get(key)!r}")
+            raise BundleError(f"config: {key} must be a positive integer, not {quoted(config.get(key))}")
     height, width = size
     length, user, token = (config[key] for key in _SIZES)
     masks = {}
@@ -96,7 +94,7 @@ def tensor_specs(config: Mapping[str, Any], mask_size: Sequence[int] | None = No
 
 
 def _is_size(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value > 0
+    return type(value) is int and 0 < value <= _LARGEST
 
 
 def select_files(files: Mapping[str, Mapping[str, Any]], engine: str, precision: str) -> dict[str, str]:
@@ -159,12 +157,20 @@ class Bundle:
                 (with `verify`) a missing or altered file.
         """
         path = Path(path)
-        manifest = _read_manifest(path)
+        manifest = read_manifest(path)
         bundle = cls(path, manifest, _check_manifest(manifest, path / MANIFEST))
         if verify:
             for name in bundle.files:
                 bundle.file(name)
         return bundle
+
+    def require(self, *keys: str) -> None:
+        """Checks parts of the manifest that only some readers need, such as "weights" or "limits.parity".
+
+        Raises:
+            BundleError: One is missing, or is not of the form that an export gives it.
+        """
+        check_parts(self.manifest, keys, self.path)
 
     @property
     def files(self) -> dict[str, dict[str, Any]]:
@@ -181,6 +187,11 @@ class Bundle:
     def text_max_length(self) -> int:
         """Number of token ids that the model takes."""
         return self.tensors["input_ids"].shape[1]
+
+    @property
+    def max_user_norm(self) -> float:
+        """Length that user vectors are scaled down to where they are longer (`runtime.user.bound_norm`)."""
+        return float(self.manifest["preprocessing"]["user"]["max_norm"])
 
     @property
     def vocab(self) -> Path:
@@ -220,31 +231,8 @@ class Bundle:
         return path
 
 
-def _read_manifest(folder: Path) -> dict[str, Any]:
-    path = folder / MANIFEST
-    if not folder.is_dir():
-        raise BundleError(f"{folder}: no such bundle folder")
-    try:
-        manifest = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise BundleError(f"{folder}: not a bundle: it has no {MANIFEST}") from None
-    except (ValueError, RecursionError) as error:
-        raise BundleError(f"{path}: not valid JSON: {error}") from error
-    except OSError as error:
-        raise BundleError(f"{path}: cannot be read: {error.strerror}") from error
-    if not isinstance(manifest, dict):
-        raise BundleError(f"{path}: must hold one JSON object")
-    return manifest
-
-
 def _check_manifest(manifest: dict[str, Any], path: Path) -> dict[str, TensorSpec]:
     """Checks everything that the runtime relies on; returns the tensors."""
-    version = manifest.get("schema_version")
-    if version != SCHEMA_VERSION or isinstance(version, bool):
-        raise BundleError(
-            f"{path}: schema_version {version!r} is unknown, this runtime reads {SCHEMA_VERSION}; "
-            "export again, or use the runtime that belongs to the bundle"
-        )
     for key in ("config", "tensors", "signatures", "preprocessing", "tokenizer", "files"):
         if not isinstance(manifest.get(key), dict):
             raise BundleError(f"{path}: {key!r} must be an object")
@@ -257,13 +245,13 @@ def _check_manifest(manifest: dict[str, Any], path: Path) -> dict[str, TensorSpe
         declared = {"dtype": spec.dtype, "shape": list(spec.shape)}
         if manifest["tensors"].get(name) != declared:
             raise BundleError(
-                f"{path}: tensor {name!r} must be {declared}, not {manifest['tensors'].get(name)}"
+                f"{path}: tensor {name!r} must be {declared}, not {quoted(manifest['tensors'].get(name))}"
             )
     for name, signature in signatures(masks=REGION_MASKS in tensors).items():
         declared = {"inputs": list(signature.inputs), "outputs": list(signature.outputs)}
         if manifest["signatures"].get(name) != declared:
             raise BundleError(f"{path}: signature {name!r} must be {declared}")
-    _check_text_and_image(manifest, path)
+    _check_preprocessing(manifest, path)
     for name, entry in manifest["files"].items():
         _check_file_entry(name, entry, path)
     return tensors
@@ -275,32 +263,37 @@ def _mask_size(declared: object) -> Sequence[int]:
     return shape[2:] if isinstance(shape, list) else ()
 
 
-def _check_text_and_image(manifest: dict[str, Any], path: Path) -> None:
+def _check_preprocessing(manifest: dict[str, Any], path: Path) -> None:
     config, tokenizer = manifest["config"], manifest["tokenizer"]
     kind = tokenizer.get("type")
     if not isinstance(kind, str) or kind not in TOKENIZER_FILES:
         known = " or ".join(map(repr, TOKENIZER_FILES))
-        raise BundleError(f"{path}: tokenizer type must be {known}, not {kind!r}")
+        raise BundleError(f"{path}: tokenizer type must be {known}, not {quoted(kind)}")
     expected = {"max_length": config["text_max_length"]} | (
         {"lowercase": True} if kind == "wordpiece" else {}
     )
     for key, value in expected.items():
         if tokenizer.get(key) != value:
-            raise BundleError(f"{path}: tokenizer {key} must be {value!r}, not {tokenizer.get(key)!r}")
+            raise BundleError(f"{path}: tokenizer {key} must be {value!r}, not {quoted(tokenizer.get(key))}")
     for key in TOKENIZER_FILES[kind]:
         if tokenizer.get(key) not in list(manifest["files"]):
-            raise BundleError(f"{path}: tokenizer {key} {tokenizer.get(key)!r} is not among the files")
+            raise BundleError(f"{path}: tokenizer {key} {quoted(tokenizer.get(key))} is not among the files")
     expected = {"method": "area_integer", "size": list(config["image_size"]), "channels": "RGB"}
     if manifest["preprocessing"].get("image") != expected:
         raise BundleError(f"{path}: preprocessing image must be {expected}")
+    user = manifest["preprocessing"].get("user")
+    norm = user.get("max_norm") if isinstance(user, dict) and user.get("method") == "bound_norm" else None
+    if type(norm) not in (int, float) or not 0 < norm <= sys.float_info.max:
+        wanted = '{"method": "bound_norm", "max_norm": a finite number above 0}'
+        raise BundleError(f"{path}: preprocessing user must be {wanted}; export again")
 
 
 def _check_file_entry(name: str, entry: object, path: Path) -> None:
-    if not name or name != os.path.basename(name) or "\\" in name or name in (".", ".."):
-        raise BundleError(f"{path}: file name {name!r} must be a plain name inside the bundle's folder")
-    digest = entry.get("sha256") if isinstance(entry, dict) else None
-    if not isinstance(digest, str) or len(digest) != 64:
-        raise BundleError(f"{path}: file {name!r} has no sha256")
+    if not name or name != os.path.basename(name) or "\\" in name or name in (".", "..") or len(name) > 100:
+        raise BundleError(f"{path}: file name {quoted(name)} must be a plain name inside the bundle's folder")
+    digest, size = (entry.get("sha256"), entry.get("bytes")) if isinstance(entry, dict) else (None, None)
+    if not isinstance(digest, str) or len(digest) != 64 or type(size) is not int:
+        raise BundleError(f"{path}: file {quoted(name)} has no sha256, or no size in bytes")
     signatures = entry.get("signatures", [])
     if not isinstance(signatures, list) or not set(map(str, signatures)) <= SIGNATURES.keys():
-        raise BundleError(f"{path}: file {name!r}: signatures must be some of {', '.join(SIGNATURES)}")
+        raise BundleError(f"{path}: file {quoted(name)}: signatures must be some of {', '.join(SIGNATURES)}")

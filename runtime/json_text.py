@@ -25,28 +25,36 @@ def read_json(path: Path, error: type[ValueError] = InputError, what: str = "fil
     Raises:
         error: There is no such file, it cannot be read, or it is not JSON.
     """
+    return parse_json(read_bytes(path, error, what), str(path), error)
+
+
+def read_text(path: Path, error: type[ValueError] = InputError, what: str = "file") -> str:
+    """Reads a text file in UTF-8, line ends as they are; arguments and errors are those of `read_json`."""
+    return _decoded(read_bytes(path, error, what), str(path), error)
+
+
+def read_bytes(path: Path, error: type[ValueError] = InputError, what: str = "file") -> bytes:
+    """Reads a file as it is; arguments and errors are those of `read_json`."""
     try:
-        text = path.read_text(encoding="utf-8-sig")
-    except FileNotFoundError:
+        return path.read_bytes()
+    except (FileNotFoundError, NotADirectoryError):
         raise error(f"{path}: no such {what}") from None
-    except UnicodeDecodeError as cause:
-        raise error(f"{path}: not UTF-8 at byte {cause.start}: save it as UTF-8") from None
     except OSError as cause:
         raise error(f"{path}: cannot be read: {cause.strerror or cause}") from cause
-    return parse_json(text, str(path), error)
 
 
-def parse_json(text: str, where: str, error: type[ValueError] = InputError) -> Any:
+def parse_json(text: str | bytes, where: str, error: type[ValueError] = InputError) -> Any:
     """Parses JSON; NaN and Infinity, which JSON does not have, are refused.
 
     Args:
-        text: The JSON.
+        text: The JSON; bytes are UTF-8.
         where: What an error begins with, such as the file's name and line.
         error: What is raised.
 
     Raises:
         error: The text is not JSON, or is nested too deep to be read.
     """
+    text = _decoded(text, where, error) if isinstance(text, bytes) else text
     try:
         return json.loads(text, parse_constant=_refuse_constant)
     except RecursionError:
@@ -67,6 +75,13 @@ def quoted(value: object, *, plain: bool = False) -> str:
     except (ValueError, RecursionError):  # an integer of more digits than Python writes, or endless nesting
         text = f"<{type(value).__name__}>"
     return text if len(text) <= MOST_QUOTED else text[: MOST_QUOTED - 3] + "..."
+
+
+def _decoded(data: bytes, where: str, error: type[ValueError]) -> str:
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as cause:
+        raise error(f"{where}: not UTF-8 at byte {cause.start}: save it as UTF-8") from None
 
 
 def _refuse_constant(name: str) -> NoReturn:

@@ -32,6 +32,7 @@ from runtime.bundle import (
     select_files,
 )
 from runtime.engines import Engine
+from runtime.json_text import quoted
 
 GOLDEN = "golden.npz"
 COMPOSED = "composed"
@@ -93,10 +94,8 @@ def measure(
         BundleError: A missing or altered file, unusable golden samples, or no limits in the manifest.
         EngineError: An engine is not installed or cannot open its file.
     """
-    limits = bundle.manifest.get("limits")
-    limits = limits.get("parity") if isinstance(limits, dict) else None
-    if not isinstance(limits, dict) or not all(isinstance(limits.get(p), dict) for p in PRECISIONS):
-        raise BundleError(f"{bundle.path}: the manifest has no limits.parity for {' and '.join(PRECISIONS)}")
+    bundle.require("limits.parity")
+    limits = bundle.manifest["limits"]["parity"]
     golden = load_golden(bundle.file(GOLDEN), bundle.tensors)
     engines, precisions = engines or ENGINES, precisions or PRECISIONS
     for engine in engines:  # every file is checked before the first is run
@@ -236,9 +235,11 @@ class _Outputs:
 def _checks(signature: str, figures: Mapping[str, float], limits: Mapping[str, float]) -> tuple[Check, ...]:
     checks = []
     for metric, limit in limits.items():
-        if metric not in _AT_MOST + _AT_LEAST:
+        if metric not in _AT_MOST + _AT_LEAST or not isinstance(limit, (int, float)):
             known = ", ".join(_AT_MOST + _AT_LEAST)
-            raise BundleError(f"unknown parity limit {metric!r}: the metrics with limits are {known}")
+            raise BundleError(
+                f"unknown parity limit {quoted(metric)}, {quoted(limit)}: numbers limit {known}"
+            )
         if metric in _AT_MOST or signature in _WHOLE:
             value = figures[metric]
             # A value that is not a number passes neither comparison.

@@ -10,7 +10,8 @@ from typing import Any, NamedTuple
 from android_demo.check import ROOT
 from android_demo.check.work import write_lines
 from runtime import bpe, tokenizer
-from runtime.bundle import MANIFEST, Bundle, file_sha256, select_files
+from runtime.bundle import Bundle, file_sha256, select_files
+from runtime.manifest import write_manifest
 from runtime.session import ScreenEncoder
 from runtime.tokenizers import open_tokenizer
 
@@ -121,14 +122,14 @@ def write_byte_bpe_bundle(bundle: Bundle, folder: Path, texts: list[str]) -> Non
     other ids, but this is about who computes it.
     """
     folder.mkdir()
-    manifest = json.loads((bundle.path / MANIFEST).read_text(encoding="utf-8"))
-    manifest["tokenizer"] = {"type": "byte_bpe", "max_length": bundle.text_max_length}
+    entry: dict[str, Any] = {"type": "byte_bpe", "max_length": bundle.text_max_length}
+    files = dict(bundle.files)
     for key, name in SOURCES["byte_bpe"].files.items():
         path = folder / Path(name).name
         shutil.copyfile(VOCABULARIES / name, path)
-        manifest["tokenizer"][key] = path.name
-        manifest["files"][path.name] = {"sha256": file_sha256(path), "bytes": path.stat().st_size}
-    (folder / MANIFEST).write_text(json.dumps(manifest), encoding="utf-8")
+        entry[key] = path.name
+        files[path.name] = {"sha256": file_sha256(path), "bytes": path.stat().st_size}
+    write_manifest(folder, bundle.manifest | {"tokenizer": entry, "files": files})
     for name in set(select_files(bundle.files, "tflite", "int8").values()):
         shutil.copyfile(bundle.path / name, folder / name)
     encoder = ScreenEncoder.load(folder)

@@ -15,7 +15,6 @@ from export.budgets import Budget
 from runtime.bench import measure_memory
 from runtime.bundle import Bundle
 from runtime.engines import EngineError, Model, describe, fits, open_model
-from runtime.errors import InputError
 from runtime.parity import GOLDEN, load_golden
 
 LOADS, SHAPES, PARAMETERS, LATENCY, SIZE, WEIGHTS = ITEMS = (
@@ -59,12 +58,11 @@ def measure(bundle: Bundle) -> list[Entry]:
     export did not and the emulator is there.
 
     Raises:
-        InputError: the manifest lacks what an export writes into it, or the golden samples are unusable.
+        BundleError: the manifest lacks what an export writes into it, or the golden samples are unusable.
     """
-    missing = [key for key in ("parameters", "budgets") if key not in bundle.manifest]
-    if missing:
-        raise InputError(f"{bundle.path}: the manifest has no {' and no '.join(missing)}; export it again")
-    weights = Weights.from_dict(bundle.manifest.get("weights", {}))
+    counted = ("arm64",) if "arm64" in bundle.manifest else ()
+    bundle.require("preset", "weights", "parameters", "budgets", *counted)
+    weights = Weights.from_dict(bundle.manifest["weights"])
     runs = run_files(bundle)
     shipped = bundle.file(budgets.SHIPPED).stat().st_size
     parameters, on_disk = budgets.size_budgets(bundle.manifest["parameters"]["total"], shipped)
@@ -143,7 +141,7 @@ def _check_outputs(
 def latency_entries(report: Mapping[str, Any] | None) -> list[Entry]:
     """Judges a whole encode on every phone of an ARM64 report, in its JSON form; the target decides."""
     if report is None:
-        return [Entry(LATENCY, budgets.latency_budget(None))]
+        return [Entry(LATENCY, budgets.latency_budget(None, reason=arm64.available().reason))]
     entries = []
     for path in report["paths"]:
         if path["path"] != "encode":
@@ -164,6 +162,6 @@ def _counted(bundle: Bundle) -> Mapping[str, Any] | None:
 def _memory(bundle: Bundle) -> Budget:
     try:
         found = measure_memory(bundle, *SHIPPED)
-        return budgets.memory_budget(found.private_bytes, found.first_start_bytes)
+        return budgets.memory_budget(found.private_bytes, found.how, found.first_start_bytes)
     except EngineError as error:
-        return replace(budgets.memory_budget(None), how=f"not measured: {error}")
+        return budgets.memory_budget(None, f"not measured: {error}")

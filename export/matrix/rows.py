@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any
 
 from encoder.config import PRESETS, ConfigError, EncoderConfig
 from runtime.errors import InputError
+from runtime.json_text import quoted, read_json
 
 BASE = "balanced"
 """Option A, the default."""
@@ -87,20 +87,15 @@ def read_sweep(path: Path) -> list[Row]:
     Raises:
         RowError: it is not such a file; the message says where.
     """
-    try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise RowError(f"{path}: no such file") from None
-    except (OSError, ValueError) as error:
-        raise RowError(f"{path}: not a JSON file: {error}") from error
+    values = read_json(path, RowError)
     if not isinstance(values, dict) or not values:
         raise RowError(f"{path}: must hold one JSON object of row name -> config keys, with at least one row")
     rows = []
     for name, changes in values.items():
         if not name or not all(letter.isalnum() or letter in "_-" for letter in name):
-            raise RowError(f"{path}: the row's name {name!r} may hold only letters, digits, _ and -")
+            raise RowError(f"{path}: the row's name {quoted(name)} may hold only letters, digits, _ and -")
         if not isinstance(changes, dict):
-            raise RowError(f"{path}: {name}: must be an object of config keys, not {changes!r}")
+            raise RowError(f"{path}: {name}: must be an object of config keys, not {quoted(changes)}")
         try:
             rows.append(Row(name, SWEEP, changed(PRESETS[BASE], changes)))
         except ConfigError as error:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,8 +11,9 @@ import numpy as np
 
 from calibration_data.samples import SAMPLES, Sample, read_samples
 from runtime.errors import InputError
+from runtime.json_text import quoted, read_json
 
-FOLDER = Path(__file__).parents[2] / "calibration_data" / "test_split"
+FOLDER = Path(__file__).parents[2] / "calibration_data/test_split"
 SPLITS = ("test", "unseen_kit")
 CAPTIONS, SENTENCES = "captions.json", "sentences.npz"
 HOW_TO_MAKE = "python -m calibration_data test-split makes it"
@@ -79,17 +79,12 @@ def read_split(folder: Path = FOLDER, *, user_embed_dim: int) -> TestSplit:
 
 
 def _read_captions(path: Path) -> dict[str, tuple[str, ...]]:
-    try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise SplitError(f"{path}: no such file; {HOW_TO_MAKE}") from None
-    except ValueError as error:
-        raise SplitError(f"{path}: not valid JSON: {error}") from error
+    values = read_json(path, SplitError, f"file; {HOW_TO_MAKE}")
     if not isinstance(values, dict) or not values:
         raise SplitError(f"{path}: must hold one JSON object, kind -> captions")
     for kind, texts in values.items():
         if not isinstance(texts, list) or not texts or not all(isinstance(text, str) for text in texts):
-            raise SplitError(f"{path}: the captions of {kind!r} must be a list of texts")
+            raise SplitError(f"{path}: the captions of {quoted(kind)} must be a list of texts")
     return {kind: tuple(texts) for kind, texts in values.items()}
 
 

@@ -14,8 +14,8 @@ from export.quality.split import FOLDER, available, read_split
 from runtime.bundle import TensorSpec
 
 REPORT = "quality.json"
-ENGINES = (REFERENCE, SHIPPED)
-"""What an export measures; `make quality` runs ONNX's files too."""
+ENGINES = (REFERENCE, SHIPPED, ("onnx", "int8"))
+"""What an export measures; `make quality` runs ONNX's float files too."""
 CAPTIONS = {
     "map": "The test screens' embeddings on a plane (t-SNE): colour is the kind of screen, shape the UI kit.",
     "examples": "What the shipped file ranks first, the first screen of each kind that it gets right: "
@@ -23,6 +23,8 @@ CAPTIONS = {
     "regions": "Its masks of the regions over test screens: title red, input field green, keyboard blue, "
     "status bar yellow; the drawn boxes in outline.",
     "failures": "Its worst failures: the right text, green, lies the furthest behind the first.",
+    "fidelity": "How near INT8 stays to float, and the screens on which the shipped file is furthest off: "
+    "centred cosine, all screens of the test split.",
 }
 """Of the pictures, by their names."""
 
@@ -45,7 +47,7 @@ def write_quality(folder: Path, models: Models, weights: Weights) -> None:
 
     Args:
         folder: where to write them.
-        models: the .tflite files.
+        models: the files of ENGINES.
         weights: where the weights came from.
     """
     skipped = _skipped(weights, models.tensors)
@@ -55,7 +57,7 @@ def write_quality(folder: Path, models: Models, weights: Weights) -> None:
 
         split = read_split(user_embed_dim=DIMENSION)
         report, work, outputs = measure(models, split, ENGINES)
-        for name, data in draw_pictures(split, work, outputs[SHIPPED]).items():
+        for name, data in draw_pictures(split, work, outputs).items():
             (folder / f"{name}.webp").write_bytes(data)
     (folder / REPORT).write_text(json.dumps({"report": report, "skipped": skipped}))
 

@@ -10,8 +10,9 @@ A plan is a JSON file, `plans/PRESET.json`, or `plans/default.json` for whatever
 
 `layers` is searched in a layer's name, which is the path of its PyTorch module; of the rules that match an
 operator the last one counts, and an operator that none matches stays in float. A rule that matches no
-operator is an error, but for the default plan, which has rules for every module that a slot offers.
-Precisions:
+operator is an error, but for the default plan, which has rules for every module that a slot offers. An
+expression may hold two of `*` and `+`, and no repeat within a repeat: on names as long, more takes ages.
+Precisions, each for the operators that `operators.py` lists:
 
 - `static_int8`: weights and activations in INT8, with ranges from calibration.
 - `dynamic_int8`: weights in INT8 per channel, activations quantized at run time.
@@ -32,23 +33,16 @@ of a single row saturates with eight where the CPU has no VNNI.
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from export.quantize.expressions import problem
+from export.quantize.operators import ONNX_OPERATORS, OPERATORS
 from runtime.bundle import PARTS
+from runtime.json_text import quoted, read_json
 
 PLAN_VERSION = 1
-PRECISIONS = (
-    "static_int8",
-    "dynamic_int8",
-    "weight_int8",
-    "weight_int4",
-    "packed_int4",
-    "packed_int6",
-    "float",
-)
 ARITHMETIC = ("fp32", "fp16")
 CALIBRATIONS = ("min_max", "moving_average")
 PLANS = Path(__file__).parent / "plans"
@@ -104,56 +98,63 @@ def load_plan(preset: str, path: Path | None = None) -> Plan:
     """Reads the plan at `path`, or the preset's own, or the default one.
 
     Raises:
-        PlanError: the file is missing, is not JSON, or has unknown keys or values.
+        PlanError: the file is missing, is not JSON, or has unknown keys or values; the message names
+            the file, the rule and the field.
     """
     general = path is None and not (PLANS / f"{preset}.json").exists()
     if path is None:
         path = PLANS / ("default.json" if general else f"{preset}.json")
-    try:
-        values = json.loads(path.read_text())
-    except FileNotFoundError:
-        raise PlanError(f"{path}: no such plan file") from None
-    except (OSError, ValueError) as error:
-        raise PlanError(f"{path}: not a JSON file: {error}") from error
-    return _parse(values, path, general)
+    return _parse(read_json(path, PlanError, "plan file"), f"{path}", general)
 
 
-def _parse(values: Any, path: Path, general: bool) -> Plan:
-    _keys(values, ("schema_version", "tflite", "onnx"), f"{path}")
-    if values["schema_version"] != PLAN_VERSION:
-        raise PlanError(
-            f"{path}: schema_version {values['schema_version']!r}; this version reads {PLAN_VERSION}"
-        )
-    tflite, onnx = values["tflite"], values["onnx"]
-    _keys(tflite, tuple(TflitePlan.__annotations__), f"{path}: tflite")
-    _keys(onnx, tuple(OnnxPlan.__annotations__), f"{path}: onnx")
-    _one_of(tflite["arithmetic"], ARITHMETIC, f"{path}: tflite.arithmetic")
-    _one_of(tflite["calibration"], CALIBRATIONS, f"{path}: tflite.calibration")
-    _one_of(onnx["attention_products"], ("float", "int8"), f"{path}: onnx.attention_products")
-    for part in onnx["seven_bit_weights"]:
-        _one_of(part, PARTS, f"{path}: onnx.seven_bit_weights")
-    _one_of(onnx["calibration"], CALIBRATIONS, f"{path}: onnx.calibration")
-    rules = tuple(_rule(rule, f"{path}: tflite.rules[{index}]") for index, rule in enumerate(tflite["rules"]))
+def _parse(values: Any, where: str, general: bool) -> Plan:
+    _keys(values, ("schema_version", "tflite", "onnx"), where)
+    version = values["schema_version"]
+    if type(version) is not int or version != PLAN_VERSION:
+        raise PlanError(f"{where}: schema_version is {quoted(version)}; this version reads {PLAN_VERSION}")
     return Plan(
-        TflitePlan(tflite["arithmetic"], tflite["calibration"], rules),
-        OnnxPlan(
-            operators=tuple(onnx["operators"]),
-            attention_products=onnx["attention_products"],
-            exclude=tuple(onnx["exclude"]),
-            seven_bit_weights=tuple(onnx["seven_bit_weights"]),
-            calibration=onnx["calibration"],
-        ),
-        general,
+        _tflite(values["tflite"], f"{where}: tflite"), _onnx(values["onnx"], f"{where}: onnx"), general
+    )
+
+
+def _tflite(values: Any, where: str) -> TflitePlan:
+    _keys(values, tuple(TflitePlan.__annotations__), where)
+    rules = values["rules"]
+    if not isinstance(rules, list):
+        raise PlanError(f"{where}.rules is {quoted(rules)}; it must be a list of rules")
+    return TflitePlan(
+        arithmetic=_one_of(values["arithmetic"], ARITHMETIC, f"{where}.arithmetic"),
+        calibration=_one_of(values["calibration"], CALIBRATIONS, f"{where}.calibration"),
+        rules=tuple(_rule(rule, f"{where}.rules[{index}]") for index, rule in enumerate(rules)),
     )
 
 
 def _rule(values: Any, where: str) -> Rule:
     _keys(values, tuple(Rule.__annotations__), where)
-    _one_of(values["precision"], PRECISIONS, f"{where}.precision")
-    precision = values["precision"]
-    if precision.startswith("packed") and values["operators"] != ["EMBEDDING_LOOKUP"]:
-        raise PlanError(f"{where}: {precision} is for EMBEDDING_LOOKUP alone, not {values['operators']}")
-    return Rule(values["layers"], tuple(values["operators"]), values["precision"])
+    precision = _one_of(values["precision"], tuple(OPERATORS), f"{where}.precision")
+    operators = _some_of(values["operators"], OPERATORS[precision], f"{where}.operators", f" for {precision}")
+    if not operators:
+        raise PlanError(f"{where}.operators is empty; it must name at least one")
+    return Rule(_expression(values["layers"], f"{where}.layers"), operators, precision)
+
+
+def _onnx(values: Any, where: str) -> OnnxPlan:
+    _keys(values, tuple(OnnxPlan.__annotations__), where)
+    operators = _some_of(values["operators"], ONNX_OPERATORS, f"{where}.operators")
+    if not operators:  # which ONNX Runtime would take for all
+        raise PlanError(f"{where}.operators is empty; it must name at least one")
+    exclude = values["exclude"]
+    if not isinstance(exclude, list):
+        raise PlanError(f"{where}.exclude is {quoted(exclude)}; it must be a list of expressions")
+    return OnnxPlan(
+        operators=operators,
+        attention_products=_one_of(
+            values["attention_products"], ("float", "int8"), f"{where}.attention_products"
+        ),
+        exclude=tuple(_expression(item, f"{where}.exclude[{index}]") for index, item in enumerate(exclude)),
+        seven_bit_weights=_some_of(values["seven_bit_weights"], PARTS, f"{where}.seven_bit_weights"),
+        calibration=_one_of(values["calibration"], CALIBRATIONS, f"{where}.calibration"),
+    )
 
 
 def _keys(values: Any, expected: tuple[str, ...], where: str) -> None:
@@ -161,6 +162,22 @@ def _keys(values: Any, expected: tuple[str, ...], where: str) -> None:
         raise PlanError(f"{where}: must be an object with exactly the keys {', '.join(expected)}")
 
 
-def _one_of(value: Any, valid: tuple[str, ...], where: str) -> None:
-    if value not in valid:
-        raise PlanError(f"{where} is {value!r}; valid: {', '.join(valid)}")
+def _one_of(value: Any, valid: tuple[str, ...], where: str, what: str = "") -> str:
+    if not isinstance(value, str) or value not in valid:
+        raise PlanError(f"{where} is {quoted(value)}; valid{what}: {', '.join(valid)}")
+    return value
+
+
+def _some_of(values: Any, valid: tuple[str, ...], where: str, what: str = "") -> tuple[str, ...]:
+    if not isinstance(values, list):
+        raise PlanError(f"{where} is {quoted(values)}; it must be a list; valid{what}: {', '.join(valid)}")
+    return tuple(_one_of(value, valid, f"{where}[{index}]", what) for index, value in enumerate(values))
+
+
+def _expression(value: Any, where: str) -> str:
+    if not isinstance(value, str):
+        raise PlanError(f"{where} is {quoted(value)}; it must be an expression over layers' names")
+    wrong = problem(value)
+    if wrong:
+        raise PlanError(f"{where} is {quoted(value)}; it {wrong}")
+    return value

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -14,10 +13,10 @@ import pytest
 from export.arm64.__main__ import main
 from export.arm64.errors import SetupError
 from export.arm64.toolchain import Toolchain, ensure_toolchain
-from runtime.bundle import MANIFEST, file_sha256
+from runtime.bundle import file_sha256
+from runtime.manifest import MANIFEST
 from tests.conftest import missing
-
-TINY = Path(__file__).parents[1] / "data" / "tiny_bundle"
+from tests.runtime.conftest import TINY, change_manifest
 
 
 class Ended(NamedTuple):
@@ -59,13 +58,14 @@ def tiny(tmp_path: Path) -> Path:
 
 def edit_manifest(folder: Path, change: Callable[[dict], object]) -> None:
     """Changes a manifest, and brings its checksums up to date with the files that are there."""
-    path = folder / MANIFEST
-    manifest = json.loads(path.read_text())
-    change(manifest)
-    for name, entry in manifest["files"].items():
-        if (folder / name).exists():
-            entry["sha256"] = file_sha256(folder / name)
-    path.write_text(json.dumps(manifest))
+
+    def change_all(manifest: dict) -> None:
+        change(manifest)
+        for name, entry in manifest["files"].items():
+            if (folder / name).exists():
+                entry["sha256"] = file_sha256(folder / name)
+
+    change_manifest(folder, change_all)
 
 
 def with_two_rows(bundle_dir: Path, folder: Path) -> Path:

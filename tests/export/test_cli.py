@@ -12,8 +12,12 @@ from pathlib import Path
 import pytest
 
 from export.__main__ import main
+from export.pipeline import find_unchanged
+from export.request import read_request
 from runtime.bundle import Bundle
+from runtime.manifest import DIGEST, MANIFEST
 from tests.conftest import ROOT
+from tests.runtime.conftest import TINY, change_manifest
 
 LINES = (ROOT / "calibration_data" / "samples.jsonl").read_text().splitlines()
 
@@ -77,9 +81,9 @@ def test_bad_config(tmp_path, refused):
     config = tmp_path / "config.json"
     assert "config.json: no such config file" in refused("--config", config)
     config.write_text("{")
-    assert "config.json: not a JSON file" in refused("--config", config)
+    assert "config.json: not valid JSON" in refused("--config", config)
     config.write_text('{"fusion_head": 8}')
-    assert "unknown config key fusion_head; valid keys: backbone" in refused("--config", config)
+    assert "unknown config key 'fusion_head'; valid keys: backbone" in refused("--config", config)
     config.write_text('{"fusion_heads": "8"}')
     assert "fusion_heads is '8'; it must be of type int" in refused("--config", config)
     config.write_text('{"image_size": [100, 100]}')
@@ -113,7 +117,8 @@ def test_bad_plan(tmp_path, refused):
         ({"txt": "x"}, "samples.jsonl:3: unknown key txt; valid keys: id, split, image, text"),
         ({"text": 5}, "samples.jsonl:3: text is 5, which is of the wrong type"),
         ({"user": [0.0] * 63}, "samples.jsonl:3: user must be 64 finite numbers"),
-        ({"user": [float("nan")] * 64}, "samples.jsonl:3: user must be 64 finite numbers"),
+        ({"user": [1e299] * 64}, "samples.jsonl:3: user must be 64 finite numbers of float32"),
+        ({"user": [10**60] * 64}, "samples.jsonl:3: user must be 64 finite numbers of float32"),
     ],
 )
 def test_bad_samples_are_named_by_line(folder, refused, change, message):
@@ -153,12 +158,60 @@ def test_unchanged_inputs_do_no_work(bundle_dir):
     assert before == {path.name: path.stat().st_mtime_ns for path in bundle_dir.iterdir()}
 
 
-def test_an_altered_bundle_is_made_again(bundle_dir, tmp_path):
+def old_form(folder: Path) -> None:
+    """The manifest as earlier versions wrote it: schema_version 1, without a digest, with fewer keys."""
+    manifest = json.loads((folder / MANIFEST).read_text())
+    for key in (DIGEST, "budgets", "parameters"):
+        manifest.pop(key, None)
+    (folder / MANIFEST).write_text(json.dumps(manifest | {"schema_version": 1}))
+
+
+def flip_a_bit(folder: Path) -> None:
+    data = bytearray((folder / MANIFEST).read_bytes())
+    data[data.index(b'"latency_ms": 19')] ^= 1
+    (folder / MANIFEST).write_bytes(data)
+
+
+SPOILT = {
+    "another vocabulary": (lambda folder: (folder / "vocab.txt").write_text("[PAD]\n"), "vocab.txt: altered"),
+    "a flipped bit": (flip_a_bit, "manifest.json: "),
+    "an older form": (old_form, "schema_version 1 is unknown"),
+    "no JSON": (lambda folder: (folder / MANIFEST).write_text("["), "not valid JSON"),
+    "missing parts": (
+        lambda folder: change_manifest(folder, lambda m: m.pop("budgets")),
+        "no usable budgets",
+    ),
+}
+
+
+@pytest.mark.parametrize("spoil", ["another vocabulary", "an older form", "missing parts"])
+def test_an_altered_bundle_is_told_of_and_made_again(bundle_dir, tmp_path, spoil):
     out = tmp_path / "bundle"
     shutil.copytree(bundle_dir, out)
-    (out / "vocab.txt").write_text("[PAD]\n")
-    assert run("balanced", "--out", out).returncode == 0
+    change, said = SPOILT[spoil]
+    change(out)
+    ended = run("balanced", "--out", out)
+    assert ended.returncode == 0 and ended.stderr == ""
+    told = [line for line in ended.stdout.splitlines() if "cannot be kept and is exported anew: " in line]
+    assert len(told) == 1 and str(out) in told[0] and said in told[0]
     assert hashes(Bundle.load(out, verify=True)) == hashes(Bundle.load(bundle_dir))
+
+
+@pytest.mark.parametrize("spoil", SPOILT)
+def test_a_bundle_that_cannot_be_kept_is_named_with_the_reason(tmp_path, spoil):
+    out, told = Path(shutil.copytree(TINY, tmp_path / "bundle")), []
+    change_manifest(out, lambda manifest: manifest["limits"].update(latency_ms=19))
+    change, said = SPOILT[spoil]
+    change_manifest(out, lambda manifest: manifest.update(budgets=[], parameters={"total": 1}))
+    change(out)
+    assert find_unchanged(read_request("balanced", out=out), told.append) is None
+    assert len(told) == 1 and said in told[0] and "\n" not in told[0]
+
+
+def test_where_there_is_no_bundle_nothing_is_told(tmp_path):
+    told = []
+    assert find_unchanged(read_request("balanced", out=tmp_path / "none"), told.append) is None
+    assert told == []
 
 
 def test_two_exports_at_once_do_not_mix(bundle_dir, tmp_path):

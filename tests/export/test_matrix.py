@@ -81,7 +81,7 @@ def test_bad_use_is_one_line_and_exit_2(capsys, tmp_path, monkeypatch, arguments
         ("[]", "must hold one JSON object of row name -> config keys"),
         ('{"a/b": {}}', "the row's name 'a/b' may hold only letters, digits, _ and -"),
         ('{"a": 3}', "a: must be an object of config keys, not 3"),
-        ('{"a": {"fusion_head": 4}}', "a: unknown config key fusion_head; valid keys: backbone"),
+        ('{"a": {"fusion_head": 4}}', "a: unknown config key 'fusion_head'; valid keys: backbone"),
     ],
 )
 def test_a_bad_sweep_is_named(capsys, tmp_path, text, message):

@@ -1,6 +1,5 @@
 """A small bundle of real model files, screenshots, and the command line run as a user would."""
 
-import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -11,7 +10,9 @@ import pytest
 from PIL import Image
 
 from runtime.__main__ import main
-from runtime.bundle import MANIFEST, file_sha256
+from runtime.bundle import file_sha256
+from runtime.json_text import read_json
+from runtime.manifest import MANIFEST, write_manifest
 
 TINY = Path(__file__).parents[1] / "data" / "tiny_bundle"
 
@@ -62,10 +63,9 @@ def command(capfd: pytest.CaptureFixture) -> Callable[..., Ended]:
 
 def change_manifest(folder: Path, change: Callable[[dict], None]) -> None:
     """Edits a bundle's manifest."""
-    path = folder / MANIFEST
-    manifest = json.loads(path.read_text(encoding="utf-8"))
+    manifest = read_json(folder / MANIFEST)
     change(manifest)
-    path.write_text(json.dumps(manifest), encoding="utf-8")
+    write_manifest(folder, manifest)
 
 
 def accept_file(folder: Path, name: str) -> None:

@@ -4,17 +4,18 @@ The models are seeded toys with the public names and shapes; only their size is 
 Run: python -m tests.runtime.make_tiny_bundle (needs torch, litert-torch, onnxruntime, ai-edge-quantizer)
 """
 
-import json
 import os
 import shutil
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from runtime.bundle import MANIFEST, PARTS, SCHEMA_VERSION, SIGNATURES, file_sha256, tensor_specs
+from runtime.bundle import PARTS, SIGNATURES, file_sha256, tensor_specs
+from runtime.manifest import SCHEMA_VERSION, write_manifest
 from runtime.preprocess import resize_screenshot
 from runtime.tokenizer import SPECIAL_TOKENS, WordPieceTokenizer
 from tests.made_weights import weights_entry
@@ -115,7 +116,7 @@ def golden_inputs(vocab: Path) -> dict[str, np.ndarray]:
         "image": np.stack([resize_screenshot(block, (256, 128)) for block in blocks]),
         "input_ids": np.stack([ids for ids, _ in tokens]),
         "attention_mask": np.stack([mask for _, mask in tokens]),
-        "user": random.normal(size=(len(TEXTS), 64)).astype(np.float32),
+        "user": random.normal(scale=1 / 8, size=(len(TEXTS), 64)).astype(np.float32),
     }
 
 
@@ -182,8 +183,8 @@ def _strip(path: Path) -> None:
     onnx.save(model, path)
 
 
-def write_manifest(folder: Path, entries: dict[str, dict]) -> None:
-    """Writes manifest.json over the files in the folder."""
+def describe(folder: Path, entries: dict[str, dict]) -> dict[str, Any]:
+    """The manifest over the files in the folder."""
     specs = tensor_specs(CONFIG)
     for path in folder.iterdir():
         path.chmod(0o644)
@@ -191,7 +192,7 @@ def write_manifest(folder: Path, entries: dict[str, dict]) -> None:
         path.name: {"sha256": file_sha256(path), "bytes": path.stat().st_size, **entries.get(path.name, {})}
         for path in sorted(folder.iterdir())
     }
-    manifest = {
+    return {
         "schema_version": SCHEMA_VERSION,
         "preset": "tiny",
         "config": CONFIG,
@@ -200,14 +201,16 @@ def write_manifest(folder: Path, entries: dict[str, dict]) -> None:
         "signatures": {
             n: {"inputs": list(s.inputs), "outputs": list(s.outputs)} for n, s in SIGNATURES.items()
         },
-        "preprocessing": {"image": {"method": "area_integer", "size": [256, 128], "channels": "RGB"}},
+        "preprocessing": {
+            "image": {"method": "area_integer", "size": [256, 128], "channels": "RGB"},
+            "user": {"method": "bound_norm", "max_norm": 1.22},
+        },
         "tokenizer": {"type": "wordpiece", "vocab": "vocab.txt", "lowercase": True, "max_length": 64},
         "files": files,
         "limits": {
             "parity": {"fp32": {"max_abs": 1e-4}, "int8": {"cosine_min": 0.99, "identification": 1.0}}
         },
     }
-    (folder / MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
 
 
 def main() -> None:
@@ -222,7 +225,7 @@ def main() -> None:
         entries = write_models(folder, modules)
         inputs = golden_inputs(folder / "vocab.txt")
         np.savez_compressed(folder / "golden.npz", **inputs, **golden_outputs(modules, inputs))
-        write_manifest(folder, entries)
+        write_manifest(folder, describe(folder, entries))
         shutil.rmtree(TARGET, ignore_errors=True)
         os.replace(folder, TARGET)
 

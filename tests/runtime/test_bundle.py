@@ -1,8 +1,12 @@
 """What makes a folder a bundle, and every way in which it is not one."""
 
+import json
+import random
+
 import pytest
 
-from runtime.bundle import MANIFEST, SIGNATURES, Bundle, BundleError, select_files, tensor_specs
+from runtime.bundle import SIGNATURES, Bundle, select_files, tensor_specs
+from runtime.manifest import DIGEST, MANIFEST, BundleError, write_manifest
 from tests.runtime.conftest import change_manifest
 
 CONFIG = {"image_size": [256, 128], "text_max_length": 64, "user_embed_dim": 64, "text_projection_dim": 256}
@@ -25,7 +29,7 @@ def test_the_public_tensors():
 
 @pytest.mark.parametrize(
     "change", [{"image_size": [256]}, {"image_size": "256"}, {"user_embed_dim": 0}, {"text_max_length": True},
-               {"text_projection_dim": None}, {"image_size": [256, 12.5]}],
+               {"text_projection_dim": None}, {"image_size": [256, 12.5]}, {"user_embed_dim": 16_385}, {"image_size": [256, 10**60]}],
 )  # fmt: skip
 def test_a_config_of_other_sizes_is_refused(change):
     with pytest.raises(BundleError, match=next(iter(change))):
@@ -82,7 +86,7 @@ def test_no_folder_no_manifest_no_json(tmp_path):
     for content, message in (
         ("{", "not valid JSON"),
         ("[]", "one JSON object"),
-        ("\xff", "JSON"),
+        ("\xff", "not UTF-8"),
         ("[" * 100_000, "JSON"),
     ):
         (tmp_path / MANIFEST).write_text(content, encoding="latin-1")
@@ -108,10 +112,13 @@ def set_key(*keys_and_value):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (set_key("schema_version", 2), "schema_version 2 is unknown, this runtime reads 1"),
+        (set_key("schema_version", 1), "schema_version 1 is unknown, this runtime reads 2; export again"),
+        (set_key("schema_version", 3), "schema_version 3 is unknown"),
+        (set_key("schema_version", 2.0), "schema_version 2.0 is unknown"),
         (set_key("schema_version", None), "schema_version None is unknown"),
         (set_key("schema_version", True), "schema_version True is unknown"),
-        (set_key("schema_version", "1"), "schema_version '1' is unknown"),
+        (set_key("schema_version", "2"), "schema_version '2' is unknown"),
+        (set_key("schema_version", "y" * 30_000), "schema_version 'yyy"),
         (set_key("config", None), "'config' must be an object"),
         (set_key("config", "image_size", [0, 1]), "image_size"),
         (set_key("tensors", "image", "shape", [1, 128, 128, 3]), "tensor 'image' must be"),
@@ -123,12 +130,20 @@ def set_key(*keys_and_value):
         (set_key("tokenizer", "vocab", "words.txt"), "vocab 'words.txt' is not among the files"),
         (set_key("tokenizer", "vocab", ["vocab.txt"]), "is not among the files"),
         (set_key("preprocessing", "image", "method", "bilinear"), "preprocessing image must be"),
+        (set_key("preprocessing", "user", None), "preprocessing user must be"),
+        (set_key("preprocessing", "user", "method", "clip"), "preprocessing user must be"),
+        (set_key("preprocessing", "user", "max_norm", 0), "preprocessing user must be"),
+        (set_key("preprocessing", "user", "max_norm", True), "preprocessing user must be"),
+        (set_key("preprocessing", "user", "max_norm", "1.22"), "preprocessing user must be"),
+        (set_key("preprocessing", "user", "max_norm", float("nan")), "preprocessing user must be"),
+        (set_key("preprocessing", "user", "max_norm", 10**400), "preprocessing user must be"),
         (set_key("files", "vocab.txt", {}), "'vocab.txt' has no sha256"),
         (set_key("files", "vocab.txt", "text"), "'vocab.txt' has no sha256"),
+        (set_key("files", "vocab.txt", "bytes", None), "'vocab.txt' has no sha256, or no size"),
         (set_key("files", "vocab.txt", "signatures", ["rank"]), "signatures must be some of"),
         *(
             (set_key("files", name, {"sha256": "0" * 64}), "must be a plain name inside")
-            for name in ("../secret", "/etc/passwd", "sub/file", "..", ".", "", "a\\b")
+            for name in ("../secret", "/etc/passwd", "sub/file", "..", ".", "", "a\\b", "y" * 300)
         ),
     ],
 )  # fmt: skip
@@ -137,4 +152,74 @@ def test_a_manifest_that_this_runtime_cannot_trust(copied, change, message):
     with pytest.raises(BundleError, match=message) as caught:
         Bundle.load(copied)
     assert str(copied / MANIFEST) in str(caught.value)
-    assert "\n" not in str(caught.value)
+    assert "\n" not in str(caught.value) and len(str(caught.value)) < len(str(copied)) + 500
+
+
+def test_any_flipped_bit_of_a_manifest_is_noticed(copied):
+    path = copied / MANIFEST
+    whole = path.read_bytes()
+    chooser = random.Random(0)
+    bits = [*range(8 * 120), *(chooser.randrange(8 * len(whole)) for _ in range(2000))]  # all of its digest
+    for bit in bits:
+        data = bytearray(whole)
+        data[bit // 8] ^= 1 << bit % 8
+        path.write_bytes(data)
+        with pytest.raises(BundleError):
+            Bundle.load(copied)
+    path.write_bytes(whole)
+    Bundle.load(copied)
+
+
+def test_a_manifest_is_not_what_another_tool_made_of_it(copied):
+    """Same keys and values, but not the bytes that the digest was taken of."""
+    path = copied / MANIFEST
+    manifest = json.loads(path.read_text())
+    last = {key: value for key, value in manifest.items() if key != DIGEST} | {DIGEST: manifest[DIGEST]}
+    for text in (
+        json.dumps(manifest),
+        json.dumps(last, indent=1),
+        json.dumps(manifest, indent=1).upper(),
+        "\ufeff" + path.read_text(),
+        path.read_text() + "\n",
+        json.dumps(manifest | {DIGEST: manifest[DIGEST].upper()}, indent=1) + "\n",
+        json.dumps({"schema_version": 2}),
+    ):
+        path.write_text(text)
+        with pytest.raises(BundleError, match=r"altered since its export|schema_version|not valid JSON"):
+            Bundle.load(copied)
+
+
+def test_what_is_written_is_what_is_read(copied):
+    manifest = Bundle.load(copied).manifest
+    before = (copied / MANIFEST).read_bytes()
+    assert write_manifest(copied, manifest) == manifest
+    assert (copied / MANIFEST).read_bytes() == before
+    with pytest.raises(ValueError, match="JSON"):
+        write_manifest(copied, manifest | {"parity": float("nan")})
+    assert (copied / MANIFEST).read_bytes() == before
+
+
+BUDGET = {"name": "n", "limit": 1, "relation": "<", "value": None, "unit": "", "how": "h"}
+
+
+@pytest.mark.parametrize(
+    ("parts", "keys", "missing"),
+    [
+        ({}, ["weights"], None),
+        ({"weights": None}, ["weights"], "weights"),
+        ({"weights": {"source": "random"}}, ["weights"], "weights.parts"),
+        ({"budgets": [BUDGET, BUDGET | {"value": 2.5}]}, ["budgets"], None),
+        ({"budgets": [BUDGET, BUDGET | {"relation": "~"}]}, ["budgets"], r"budgets\[1\].relation"),
+        ({"budgets": [BUDGET | {"relation": []}]}, ["budgets"], r"budgets\[0\].relation"),
+        ({"budgets": {}}, ["budgets"], "budgets"),
+        ({"limits": 5}, ["weights", "limits.latency_ms"], "limits.latency_ms"),
+        ({"limits": {"latency_ms": "19"}}, ["limits.latency_ms"], "limits.latency_ms"),
+    ],
+)
+def test_parts_that_only_some_readers_need_are_checked_by_one_call(copied, parts, keys, missing):
+    change_manifest(copied, lambda manifest: manifest.update(parts))
+    bundle = Bundle.load(copied)
+    if missing is None:
+        return bundle.require(*keys)
+    with pytest.raises(BundleError, match=f"the manifest has no usable {missing}; export it again"):
+        bundle.require(*keys)

@@ -106,12 +106,12 @@ def test_only_strings_are_texts(tokenizer, text):
 def test_unusable_files(tmp_path: Path):
     vocab, merges = tmp_path / "vocab.json", tmp_path / "merges.txt"
     shutil.copy(MERGES, merges)
-    with pytest.raises(TokenizerError, match=r"vocab\.json: the vocabulary cannot be read"):
+    with pytest.raises(TokenizerError, match=r"vocab\.json: no such vocabulary"):
         ByteBpeTokenizer(vocab, merges, 64)
     pieces = json.loads(VOCAB.read_text(encoding="utf-8"))
     for content, message in (
-        (b"{", "not JSON"),
-        (b"\xff\xfe", "not JSON in UTF-8"),
+        (b"{", "not valid JSON"),
+        (b"\xff\xfe", "not UTF-8 at byte 0"),
         (b"[1]", "an object of pieces"),
         (json.dumps(pieces | {"more": 3}).encode(), "each once"),
         (json.dumps({key: value for key, value in pieces.items() if value < 15999}).encode(), None),

@@ -139,12 +139,13 @@ def test_bad_images(tiny, tmp_path, command, name, spoil, message):
         (",".join(["inf"] * 64), "holds inf at position 0"),
         ("one,two", "neither a .json file nor numbers"),
         ("", "neither a .json file nor numbers"),
-        ("none.json", "none.json: cannot be read"),
-        ("[NaN]", "not 1 numbers"),
+        ("none.json", "none.json: no such file of a user vector"),
+        ("[1]", "not 1 numbers"),
         ("[1, 2", "not valid JSON"),
         ('{"user": 1}', "flat list"),
         ('["a"]', "flat list"),
-        (json.dumps([float("nan")] * 64), "holds nan at position 0"),
+        (json.dumps([float("nan")] * 64), "not valid JSON: NaN is no number"),
+        ("[" * 100_000, "not valid JSON: nested too deep"),
     ],
 )
 def test_bad_user_vectors(tiny, screen, tmp_path, command, user, message):

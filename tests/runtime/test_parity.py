@@ -128,4 +128,4 @@ def test_the_command_fails_where_a_limit_does(copied, command):
 def test_a_manifest_without_limits(copied, command):
     change_manifest(copied, lambda manifest: manifest.pop("limits"))
     ended = command("parity", copied)
-    assert (ended.code, ended.out) == (2, "") and "no limits.parity" in ended.err
+    assert (ended.code, ended.out) == (2, "") and "no usable limits.parity" in ended.err

@@ -132,7 +132,7 @@ def test_the_command_uses_the_engine_it_is_told(tiny, screen, candidates, comman
         (b"", "holds no candidates: write one a line"),
         (b"\n \r\n\n", "holds no candidates"),
         (b"caf\xe9\n", "not UTF-8 at byte 3"),
-        (None, "cannot be read"),
+        (None, "no such file of candidates"),
     ],
 )
 def test_bad_candidate_files(tiny, screen, tmp_path, command, content, message):

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from html import escape
 
 import numpy as np
 import pytest
@@ -31,7 +32,9 @@ def measured(tmp_path, monkeypatch, cache, split_folder):
         bundle = Bundle.load(TINY)
         folder = shutil.copytree(TINY, tmp_path / "step")
         golden = load_golden(TINY / "golden.npz", bundle.tensors)
-        models = Models(folder, bundle.files, bundle.tensors, bundle.open_tokenizer(), golden)
+        models = Models(
+            folder, bundle.files, bundle.tensors, bundle.open_tokenizer(), golden, bundle.max_user_norm
+        )
         for engine in step.ENGINES:
             step.run_engine(models, weights, engine)
         step.write_quality(folder, models, weights)
@@ -52,13 +55,17 @@ def test_the_report_shows_figures_and_pictures(measured, report):
     folder = measured(TRAINED)
     quality = json.loads((folder / "quality.json").read_text())
     every = {(row["engine"], row["precision"]): row for row in json.loads(json.dumps(report["engines"]))}
-    del every["onnx", "fp32"], every["onnx", "int8"]  # `make quality` alone runs them
+    del every["onnx", "fp32"]  # `make quality` alone runs it
     assert quality["report"]["engines"] == list(every.values())
     (folder / "plan.json").write_text('{"layers": []}')
     page = render_report(manifest(quality), folder, folder)
     assert "<h2>Quality</h2>" in page and "210 contexts of test, 12 contexts of unseen_kit" in page
     spearman = report["engines"][1]["spearman"]
     assert f'<td class="number">{spearman:.3f}' in page
+    for engine in ("tflite", "onnx"):
+        for part, found in every[engine, "int8"]["fidelity"].items():
+            assert f'<td class="number">{found["p1"]:.3f}' in page, (engine, part)
+            assert f'<td class="number">{escape(found["worst_sample"])}' in page
     pictures = step.picture_files(folder)
     assert page.count("data:image/webp;base64,") == 1 + len(pictures) >= 3
     for path in pictures:
@@ -90,7 +97,7 @@ def test_nothing_is_claimed_where_nothing_can_be_said(
 
 def test_other_user_vectors_do_not_fit_the_split(tmp_path):
     tensors = {"user": np.zeros((1, 32))}
-    step.write_quality(tmp_path, Models(tmp_path, {}, tensors, None, {}), TRAINED)
+    step.write_quality(tmp_path, Models(tmp_path, {}, tensors, None, {}, 1.22), TRAINED)
     assert (
         "64 numbers, the encoder takes 32" in json.loads((tmp_path / "quality.json").read_text())["skipped"]
     )
