@@ -54,7 +54,7 @@ class EncoderConfig:
 
     Attributes:
         backbone: what turns the screen into feature maps (`vision.py`).
-        backbone_pretrained: take published weights of backbone and text model where a hub is reachable.
+        backbone_pretrained: take published weights of backbone and text model, where none are trained.
         roi_method: how the four regions of the screen become tokens (`regions.py`).
         global_projection: how the whole screen becomes a token (`global_view.py`).
         text_model: the text tower (`text.py`).

@@ -44,14 +44,14 @@ class Sources:
     parts: Mapping[str, Source] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
-    def digests(self) -> dict[str, str]:
-        """Returns the SHA-256 of each file, by part: what decides the weights, beside config and seed.
+    def digests(self) -> dict[str, tuple[str, ...]]:
+        """Returns kind, detail and SHA-256 of each file, by part: what decides the weights and their names.
 
         The pin of the package is among them: a checkpoint may leave out the text model that it carries.
         """
-        named = {"all": self.whole, **self.parts}
-        files = {"package": PINNED} | {part: source.path for part, source in named.items() if source}
-        return {part: hashlib.sha256(path.read_bytes()).hexdigest() for part, path in files.items()}
+        pin = Source(PACKAGE, "", PINNED)
+        named = {"pin": pin, **({"all": self.whole} if self.whole else {}), **self.parts}
+        return {part: (source.kind, source.detail, _sha256(source.path)) for part, source in named.items()}
 
 
 def find_sources(config: EncoderConfig, *, file: Path | None = None, published: bool = False) -> Sources:
@@ -92,6 +92,11 @@ def committed_sources(config: EncoderConfig) -> Sources:
     """Finds what the repository itself holds, without a network: the trained checkpoint, or nothing."""
     checkpoint = find_checkpoint(config)
     return Sources(Source(CHECKPOINT, checkpoint.name, checkpoint)) if checkpoint else Sources()
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _repositories(config: EncoderConfig) -> dict[str, str]:

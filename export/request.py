@@ -73,7 +73,7 @@ class Request:
             "preset": self.preset,
             "config": self.config.to_dict(),
             "seed": self.seed,
-            "weights": self.sources.digests(),
+            "sources": self.sources.digests(),
             "samples": folder_sha256(list(self.samples)),
             "plan": asdict(self.plan),
         }

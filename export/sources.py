@@ -23,7 +23,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-PACKAGES = ("runtime", "calibration_data", "encoder", "export", "benchmarks")
+PACKAGES = ("runtime", "calibration_data", "encoder", "export", "benchmarks", "tests")
+"""Folders of the project that hold code; what others hold is not followed."""
 
 _LIKE_A_PATH = re.compile(r"[\w-]+([./][\w./-]*)")
 

@@ -31,7 +31,7 @@ class Step:
 
 
 STEPS: tuple[Step, ...] = (
-    Step("encoder", "build the encoder, load weights", (), ("config", "seed", "weights"),
+    Step("encoder", "build the encoder, load weights", (), ("config", "seed", "sources"),
          "export.steps.encoder:make_encoder"),
     Step("tflite", "convert: TFLite, float", ("encoder",), (), "export.steps.tflite:make_tflite"),
     Step("inputs", "preprocess and tokenize screens", (), ("config", "samples"),

@@ -13,6 +13,7 @@ import torch
 from safetensors.torch import load_file, save
 from transformers import BertConfig, BertForMaskedLM
 
+from encoder.train.smoke import make_dataset
 from tests.encoder.hub import FAILURES, SLOW_S, Hub
 
 ROOT = Path(__file__).parents[2]
@@ -22,10 +23,10 @@ BALANCED, UNTRAINED = {}, {"fusion_heads": 4}
 
 
 def filled(state: dict[str, torch.Tensor], seed: int) -> dict[str, torch.Tensor]:
-    """Numbers that no initialization would give, variances positive."""
+    """Numbers that are those of no initialization, and yet compute."""
     chance = torch.Generator().manual_seed(seed)
     drawn = {
-        k: torch.rand(v.shape, generator=chance) + 0.5 for k, v in state.items() if v.is_floating_point()
+        k: v + 0.01 * torch.rand(v.shape, generator=chance) for k, v in state.items() if v.is_floating_point()
     }
     return {key: value.clone() for key, value in (state | drawn).items()}
 
@@ -136,6 +137,7 @@ def test_published_parts_are_loaded_exactly_and_told_part_by_part(client, tensor
             assert torch.equal(tensor, tensors[TEXT][name.removeprefix("text.")]), name
 
 
+@pytest.mark.slow
 def test_without_a_checkpoint_published_parts_are_taken_also_from_a_slow_hub_and_then_kept(client):
     up = client.load(UNTRAINED)
     assert up["notes"] == [] and up["weights"]["parts"]["text"]["source"] == "published"
@@ -233,3 +235,25 @@ def test_an_export_from_published_weights_that_cannot_be_had_ends_before_any_wor
     (line,) = result.stderr.splitlines()
     assert "published weights cannot be had" in line and "the hub answered 500" in line
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.slow
+def test_training_starts_from_published_weights_or_ends_before_any_work(client, tensors, tmp_path):
+    data, out = make_dataset(tmp_path / "screens", per_split=4), tmp_path / "run"
+    options = ["--init", "published", "--data", data, "--out", out, "--stage", "context", "--teacher", "none"]
+    options += ["--freeze-text", "--low-resolution-share", "1", "--batch", "4", "--steps", "1"]
+
+    def train():
+        command = [sys.executable, "-m", "encoder.train", *map(str, options)]
+        return subprocess.run(command, cwd=ROOT, env=client.environment, capture_output=True, text=True)
+
+    client.hub.turn("404")
+    refused = train()
+    assert refused.returncode == 2 and "published weights cannot be had" in refused.stderr.splitlines()[-1]
+    assert not out.exists()
+    client.hub.turn("up")
+    done = train()
+    assert done.returncode == 0, done.stderr
+    trained = load_file(out / "encoder.safetensors")
+    text = {name.removeprefix("text."): tensor for name, tensor in trained.items() if "text.bert." in name}
+    assert all(torch.equal(tensor, tensors[TEXT][name].half()) for name, tensor in text.items()) and text

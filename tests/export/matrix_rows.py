@@ -46,7 +46,7 @@ def result(
         "not_counted": "",
         "quality": None if r1 is None else quality,
         "kept": None if r1 is None else 0.99,
-        "not_rated": "the weights are random" if r1 is None else "",
+        "not_rated": "RANDOM WEIGHTS in all parts" if r1 is None else "",
         "parity": {"centred_min": 0.96, "centred_mean": 0.98, "passed": True},
         "missed": [],
         "export_s": 100.0,

@@ -31,7 +31,7 @@ from types import SimpleNamespace
 from export import pipeline, sources
 from export.steps.table import STEPS
 
-request = SimpleNamespace(inputs=lambda: dict.fromkeys("preset config seed weights samples plan".split()))
+request = SimpleNamespace(inputs=lambda: dict.fromkeys("preset config seed sources samples plan".split()))
 
 def keys():
     sources.content_sha256.cache_clear()

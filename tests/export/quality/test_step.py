@@ -45,7 +45,7 @@ def measured(tmp_path, monkeypatch, cache, split_folder):
 
 def manifest(quality: dict) -> dict:
     return json.loads((TINY / "manifest.json").read_text()) | {
-        "preset": "tiny", "weights": TRAINED, "tools": {}, "parity": [], "parameters": {"total": 1},
+        "preset": "tiny", "weights": TRAINED.to_dict(), "tools": {}, "parity": [], "parameters": {"total": 1},
         "quality": quality["report"],
         "budgets": [each.to_dict() for each in quality_budgets(quality["report"], quality["skipped"])],
     }  # fmt: skip
