@@ -294,6 +294,8 @@ def _check_file_entry(name: str, entry: object, path: Path) -> None:
     digest, size = (entry.get("sha256"), entry.get("bytes")) if isinstance(entry, dict) else (None, None)
     if not isinstance(digest, str) or len(digest) != 64 or type(size) is not int:
         raise BundleError(f"{path}: file {quoted(name)} has no sha256, or no size in bytes")
+    if not all(isinstance(entry.get(key, ""), str) for key in ("engine", "precision")):
+        raise BundleError(f"{path}: file {quoted(name)}: engine and precision must be texts")
     signatures = entry.get("signatures", [])
     if not isinstance(signatures, list) or not set(map(str, signatures)) <= SIGNATURES.keys():
         raise BundleError(f"{path}: file {quoted(name)}: signatures must be some of {', '.join(SIGNATURES)}")

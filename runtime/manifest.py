@@ -20,13 +20,14 @@ So every bit of the file counts, and a reader needs no canonical form of JSON.
 _HEAD = f'{{\n "{DIGEST}": "'.encode()
 _ZEROS = "0" * 64
 _NUMBER = (int, float)
+_ANY = "any key"
 _FORMS: dict[str, Any] = {
     "preset": str,
     "limits.parity": {"fp32": dict, "int8": dict},
     "limits.latency_ms": _NUMBER,
     "limits.memory_bytes": _NUMBER,
     "weights": {"parts": dict},
-    "parameters": {"total": int},
+    "parameters": {"total": int, _ANY: int},
     "budgets": [
         {"name": str, "limit": _NUMBER, "relation": {"<", "<=", ">="}, "value": (*_NUMBER, type(None)),
          "unit": str, "how": str}
@@ -105,7 +106,9 @@ def check_parts(manifest: Mapping[str, Any], keys: tuple[str, ...], where: Path)
             value = value.get(name) if isinstance(value, Mapping) else None
         bad = _first_unlike(value, _FORMS[key], key)
         if bad is not None:
-            raise BundleError(f"{where}: the manifest has no usable {bad}; export it again")
+            raise BundleError(
+                f"{where}: the manifest has no usable {quoted(bad, plain=True)}; export it again"
+            )
 
 
 def _first_unlike(value: Any, form: Any, where: str) -> str | None:
@@ -117,7 +120,12 @@ def _first_unlike(value: Any, form: Any, where: str) -> str | None:
     if not isinstance(value, type(form)):
         return where
     if isinstance(form, dict):
-        parts = [(value.get(key), of, f"{where}.{key}") for key, of in form.items()]
+        lost = [key for key in form if key != _ANY and key not in value]
+        if lost:
+            return f"{where}.{lost[0]}"
+        parts = [
+            (item, form.get(key, form.get(_ANY, object)), f"{where}.{key}") for key, item in value.items()
+        ]
     else:
         parts = [(item, form[0], f"{where}[{index}]") for index, item in enumerate(value)]
     return next((bad for bad in (_first_unlike(*part) for part in parts) if bad is not None), None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import random
 from typing import Any
@@ -44,12 +45,12 @@ def damaged_value(value: Any, chooser: random.Random) -> Any:
     for _ in range(chooser.choice((1, 1, 2, 3))):
         holders = list(_holders(result))
         if not holders:
-            return chooser.choice(BAD_VALUES)
+            return copy.deepcopy(chooser.choice(BAD_VALUES))
         holder = chooser.choice(holders)
         key = chooser.choice(list(holder) if isinstance(holder, dict) else range(len(holder)))
         way = chooser.randrange(5)
         if way <= 2:
-            holder[key] = chooser.choice(BAD_VALUES)
+            holder[key] = copy.deepcopy(chooser.choice(BAD_VALUES))  # what is put in may be damaged next
         elif way == 3:
             del holder[key]
         elif isinstance(holder, dict):

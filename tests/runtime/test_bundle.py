@@ -140,6 +140,7 @@ def set_key(*keys_and_value):
         (set_key("files", "vocab.txt", {}), "'vocab.txt' has no sha256"),
         (set_key("files", "vocab.txt", "text"), "'vocab.txt' has no sha256"),
         (set_key("files", "vocab.txt", "bytes", None), "'vocab.txt' has no sha256, or no size"),
+        (set_key("files", "vocab.txt", "engine", [5]), "engine and precision must be texts"),
         (set_key("files", "vocab.txt", "signatures", ["rank"]), "signatures must be some of"),
         *(
             (set_key("files", name, {"sha256": "0" * 64}), "must be a plain name inside")
@@ -212,6 +213,8 @@ BUDGET = {"name": "n", "limit": 1, "relation": "<", "value": None, "unit": "", "
         ({"budgets": [BUDGET, BUDGET | {"relation": "~"}]}, ["budgets"], r"budgets\[1\].relation"),
         ({"budgets": [BUDGET | {"relation": []}]}, ["budgets"], r"budgets\[0\].relation"),
         ({"budgets": {}}, ["budgets"], "budgets"),
+        ({"budgets": [{"name": "n"}]}, ["budgets"], r"budgets\[0\].limit"),
+        ({"parameters": {"total": 5, "vision": "5"}}, ["parameters"], r"parameters\.vision"),
         ({"limits": 5}, ["weights", "limits.latency_ms"], "limits.latency_ms"),
         ({"limits": {"latency_ms": "19"}}, ["limits.latency_ms"], "limits.latency_ms"),
     ],

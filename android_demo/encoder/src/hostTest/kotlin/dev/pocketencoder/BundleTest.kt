@@ -12,6 +12,8 @@ import org.junit.rules.TemporaryFolder
 import org.junit.runner.RunWith
 import org.robolectric.RobolectricTestRunner
 import java.io.File
+import java.io.IOException
+import kotlin.random.Random
 
 @RunWith(RobolectricTestRunner::class)
 class BundleTest {
@@ -48,9 +50,9 @@ class BundleTest {
     }
 
     @Test
-    fun aNewerSchemaIsRefused() {
-        assertTrue(refused(withManifest { it.put("schema_version", 2) }).contains("schema_version 2 is unknown, this library reads 1"))
-        assertTrue(refused(withManifest { it.put("schema_version", "1") }).contains("schema_version 1 is unknown"))
+    fun anotherSchemaIsRefused() {
+        assertTrue(refused(withManifest { it.put("schema_version", 1) }).contains("schema_version 1 is unknown, this library reads 2"))
+        assertTrue(refused(withManifest { it.put("schema_version", "2") }).contains("schema_version 2 is unknown"))
         assertTrue(refused(withManifest { it.remove("schema_version") }).contains("schema_version null is unknown"))
     }
 
@@ -60,6 +62,34 @@ class BundleTest {
             val folder = copied().also { File(it, "manifest.json").writeText(text) }
             assertTrue(text.take(20), refused(folder).contains("manifest.json"))
         }
+    }
+
+    /** Reads a manifest alone; nothing else of a bundle is there. */
+    private class Manifest(private val bytes: ByteArray) : BundleSource {
+        override val name = "bundle"
+
+        override fun open(file: String) = bytes.inputStream()
+
+        override fun map(file: String) = throw IOException("there is only a manifest")
+    }
+
+    @Test
+    fun anyFlippedBitOfAManifestIsNoticed() {
+        val whole = File(Fixtures.bundle, "manifest.json").readBytes()
+        EncoderBundle.open(Manifest(whole))
+        val random = Random(0)
+        val bits = (0 until 8 * 120) + List(500) { random.nextInt(8 * whole.size) } // all of its digest
+        for (bit in bits) {
+            val flipped = whole.copyOf().also { it[bit / 8] = (it[bit / 8].toInt() xor (1 shl bit % 8)).toByte() }
+            assertThrows("bit $bit", BundleException::class.java) { EncoderBundle.open(Manifest(flipped)) }
+        }
+    }
+
+    @Test
+    fun aManifestThatAnotherToolWroteIsRefused() {
+        val folder = copied()
+        val file = File(folder, "manifest.json").apply { writeText(JSONObject(readText()).toString()) }
+        assertTrue(refused(folder).contains("${file.name}: altered since its export: it is not what its manifest_sha256"))
     }
 
     @Test
@@ -101,12 +131,10 @@ class BundleTest {
 
     @Test
     fun aFileThatIsNoModelIsRefusedByTheEngine() {
-        val folder = copied()
-        val model = File(folder, "encoder.tflite").apply { writeText("not a model") }
-        val digest = Fixtures.sha256(java.nio.ByteBuffer.wrap(model.readBytes()))
-        val manifest = JSONObject(File(folder, "manifest.json").readText())
-        manifest.getJSONObject("files").getJSONObject("encoder.tflite").put("sha256", digest)
-        File(folder, "manifest.json").writeText(manifest.toString())
+        val text = "not a model".toByteArray()
+        val digest = Fixtures.sha256(java.nio.ByteBuffer.wrap(text))
+        val folder = withManifest { it.getJSONObject("files").getJSONObject("encoder.tflite").put("sha256", digest) }
+        File(folder, "encoder.tflite").writeBytes(text)
         assertThrows(EngineException::class.java) { Fixtures.open(folder) }
     }
 

@@ -52,7 +52,14 @@ object Fixtures {
     fun changed(folder: File, change: (JSONObject) -> Unit): File = folder.also {
         bundle.copyRecursively(folder, overwrite = true)
         val file = File(folder, "manifest.json")
-        file.writeText(JSONObject(file.readText()).also(change).toString())
+        file.writeBytes(sealed(JSONObject(file.readText()).also(change)))
+    }
+
+    /** A manifest as a file, with the digest of what is in it now. */
+    private fun sealed(manifest: JSONObject): ByteArray {
+        manifest.remove("manifest_sha256")
+        val digits = "0".repeat(64)
+        return EncoderBundle.sealed("{\n \"manifest_sha256\": \"$digits\",${manifest.toString().drop(1)}".toByteArray())
     }
 
     fun open(folder: File = bundle): ScreenEncoder = ScreenEncoder.open(FolderSource(folder), ::LiteRtEngine)

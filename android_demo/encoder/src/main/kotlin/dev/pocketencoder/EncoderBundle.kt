@@ -72,7 +72,7 @@ class EncoderBundle private constructor(
         ?: throw BundleException("${source.name}: the manifest lists no file $name")
 
     private fun check(name: String, expected: String, digest: ByteArray) {
-        val found = digest.joinToString("") { "%02x".format(it) }
+        val found = hexadecimal(digest)
         if (found != expected) {
             throw BundleException(
                 "${source.name}/$name: altered since its export: sha256 ${found.take(12)}..., the manifest says " +
@@ -83,7 +83,7 @@ class EncoderBundle private constructor(
 
     companion object {
         /** The manifests that this library reads. */
-        const val SCHEMA_VERSION = 1
+        const val SCHEMA_VERSION = 2
 
         /** Further output of `vision`, where the model finds the regions: a soft mask each, 1 = inside. */
         const val REGION_MASKS = "region_masks"
@@ -98,6 +98,8 @@ class EncoderBundle private constructor(
         )
         private val VISION_WITH_MASKS = PARTS.getValue("vision").let { "vision" to it.copy(outputs = it.outputs + REGION_MASKS) }
         private const val MANIFEST = "manifest.json"
+        private const val HEAD = "{\n \"manifest_sha256\": \""
+        private const val DIGEST_LENGTH = 64
         private val RANKS = mapOf("image" to 4, "input_ids" to 2, "attention_mask" to 2, "user" to 2) +
             mapOf("screen_tokens" to 3, "text_token" to 3, "embedding" to 2)
         private const val MASKS_RANK = 4
@@ -109,14 +111,19 @@ class EncoderBundle private constructor(
          */
         fun open(source: BundleSource): EncoderBundle {
             val where = "${source.name}/$MANIFEST"
-            val text = reading(source, MANIFEST) { source.open(MANIFEST).use { it.readBytes() } }.toString(Charsets.UTF_8)
+            val bytes = reading(source, MANIFEST) { source.open(MANIFEST).use { it.readBytes() } }
             try {
-                val manifest = JSONObject(text)
+                val manifest = JSONObject(bytes.toString(Charsets.UTF_8))
                 val version = manifest.opt("schema_version")
                 if (version != SCHEMA_VERSION) {
                     throw BundleException(
                         "$where: schema_version $version is unknown, this library reads $SCHEMA_VERSION; " +
                             "export the bundle again, or update the library",
+                    )
+                }
+                if (!bytes.contentEquals(sealed(bytes))) {
+                    throw BundleException(
+                        "$where: altered since its export: it is not what its manifest_sha256 was taken of; export the bundle again",
                     )
                 }
                 val tensors = RANKS.mapValues { (name, rank) -> tensor(manifest, name, rank, where) } + masks(manifest, where)
@@ -129,6 +136,19 @@ class EncoderBundle private constructor(
                 throw BundleException("$where: not a manifest: nested too deeply", error)
             }
         }
+
+        /**
+         * A manifest with its own digest at its beginning, as the export writes it: the SHA-256 of its bytes with zeros
+         * in the digest's place. So every bit of the file counts, and no form of JSON has to be agreed on.
+         */
+        internal fun sealed(manifest: ByteArray): ByteArray {
+            val start = HEAD.toByteArray()
+            val rest = manifest.copyOfRange(minOf(start.size + DIGEST_LENGTH, manifest.size), manifest.size)
+            val digest = MessageDigest.getInstance("SHA-256").digest(start + "0".repeat(DIGEST_LENGTH).toByteArray() + rest)
+            return start + hexadecimal(digest).toByteArray() + rest
+        }
+
+        private fun hexadecimal(digest: ByteArray): String = digest.joinToString("") { "%02x".format(it) }
 
         private fun tensor(manifest: JSONObject, name: String, rank: Int, where: String): TensorSpec {
             val entry = manifest.getJSONObject("tensors").getJSONObject(name)
