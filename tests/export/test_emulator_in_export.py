@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 from export.arm64.toolchain import cache_dir, is_set_up
-from export.steps.files import link
 from export.pipeline import CACHE
+from export.steps.files import link
 from export.steps.table import STEPS
 from tests.conftest import ROOT, missing, require_tool
 
