@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from export.budgets import (
+    FIDELITY,
     Budget,
     arm64_parity_budgets,
     latency_budget,
@@ -49,6 +50,10 @@ def verdicts(
         "kind": {split: {"accuracy": {"all": share}} for split in ("test", "unseen_kit")},
         "spearman": share[0], "spread": 0.02 + worse, "regions": {"test": {"mean": share[0]}},
         "kept": {"r1": share[0]}, "centred_cosine": {"min": share[0]},
+        "fidelity": {
+            part: {"n": 600} | {figure: limit + 0.01 - worse for figure, limit in limits.items()}
+            for part, limits in FIDELITY["tflite"].items()
+        },
     }  # fmt: skip
     emulated = {
         "failures": ["vision"] * round(worse),
@@ -78,7 +83,8 @@ def screen(width: int, budgets: list[Budget]) -> list[str]:
         "vision.onnx": {"bytes": 1, "engine": "onnx"},
         "golden.npz": {"bytes": 1},
     }
-    weights = {"source": "checkpoint", "detail": "trained checkpoint balanced_sam.safetensors"}
+    checkpoint = {"source": "checkpoint", "detail": "balanced_sam.safetensors", "sha256": ""}
+    weights = {"sha256": "", "parts": {"backbone": checkpoint, "fusion": checkpoint}}
     manifest = {"weights": weights, "files": files, "budgets": [budget.to_dict() for budget in budgets]}
     print_result(console, manifest, "dist/balanced_sam", "make check PRESET=balanced_sam")
     lines = console.file.getvalue().splitlines()
@@ -100,6 +106,8 @@ def test_every_verdict_has_a_whole_line_and_there_are_at_most_14(width):
     assert any(line.startswith("private memory") and "5.40 MB" in line for line in shown)
     assert any(line.startswith("latency of encode") and "13.8 ms  < 19.0 ms" in line for line in shown)
     assert any(line.startswith("parity, INT8 (5 limits)") and "0.9512  " in line for line in shown)
+    assert any(line.startswith("INT8 beside float (9 limits)") for line in shown)
+    assert not any("more in the report" in line for line in shown)
     said = " ".join(" ".join(lines).split())
     assert "2 model files, encoder.tflite 4.68 MB" in said and "dist/balanced_sam/report.html" in said
     assert "next: make check PRESET=balanced_sam" in said
