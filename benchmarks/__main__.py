@@ -77,7 +77,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _run(options: argparse.Namespace) -> int:
     bundle = Bundle.load(options.bundle)
-    bundle.require("preset", "weights", "weights.sha256")
+    bundle.require("preset", "weights")
     with engine_progress("weights and calibration screens") as on_progress:
         inputs = prepare(bundle, options.out.absolute(), options.weights)
         found = compare(

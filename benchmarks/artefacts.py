@@ -6,7 +6,6 @@ import json
 import os
 import shutil
 import subprocess
-import venv
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
@@ -15,13 +14,14 @@ from pathlib import Path
 from benchmarks.inputs import Inputs
 from benchmarks.peers import Peer
 from benchmarks.peers.job import Job
-from benchmarks.processes import ROOT, last_line, python_of, quiet_environment
-from export.request import digest, source_digest
+from benchmarks.processes import ROOT, find_python, last_line, python_of, quiet_environment
+from export.request import digest
+from export.sources import sources_digest
 
 REQUIREMENTS = Path(__file__).parent / "requirements"
 EXPORT_TIMEOUT_S = 1200
 _STAMP = "installed.txt"
-_CODE = ("benchmarks/peers/job.py", "export/views.py", "runtime/bundle.py", "encoder/*.py")
+_NEWEST_PYTHON = {"onnx2tf": "3.12"}  # TensorFlow, as it needs it, has no wheels for later ones
 
 
 class PeerError(RuntimeError):
@@ -96,7 +96,7 @@ class Workshop:
             tools = _requirements(peer.environment).read_text()
         else:
             tools = {package: _version(package) for package in peer.packages}
-        code = source_digest((*_CODE, f"{peer.module.replace('.', '/')}.py"))
+        code = sources_digest(peer.module, "benchmarks.peers.worker")
         source = self._key(self._peers[peer.source]) if peer.source else ""
         return digest(self._inputs.key, tools, code, peer.variant, source)[:16]
 
@@ -109,10 +109,16 @@ class Workshop:
             return folder
         self._on_step(f"{peer.name}: install {peer.tool} in {folder.name}")
         shutil.rmtree(folder, ignore_errors=True)
-        venv.create(folder, with_pip=True, symlinks=True)
+        try:
+            python = find_python("3.11", _NEWEST_PYTHON.get(peer.environment, "3.13"))
+        except LookupError as error:
+            raise PeerError(f"{peer.tool}: {error}") from None
+        log = folder.parent / f"{folder.name}.log"
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        _run([python, "-m", "venv", str(folder)], log)
         install = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r"]
         install += [str(_requirements(peer.environment))]
-        _run([python_of(folder), *install], folder.parent / f"{folder.name}.log")
+        _run([python_of(folder), *install], log)
         stamp.write_text(wanted)
         return folder
 
@@ -125,7 +131,12 @@ class Workshop:
             self._inputs.config, self._inputs.weights, self._inputs.calibration, partial, peer.variant,
             source.paths if source else {},
         )  # fmt: skip
-        request = {"module": peer.module, "packages": peer.packages, "job": job.to_dict()}
+        request = {
+            "module": peer.module,
+            "packages": peer.packages,
+            "job": job.to_dict(),
+            "parent": os.getpid(),
+        }
         (partial / "request.json").write_text(json.dumps(request))
         command = [python_of(environment), "-m", "benchmarks.peers.worker"]
         command += [str(partial / name) for name in ("request.json", "result.json")]

@@ -14,6 +14,7 @@ from benchmarks.host import ROUNDS, RowError, Session, measure, take_turns
 from benchmarks.inputs import Inputs
 from benchmarks.peers import PEERS, Peer
 from benchmarks.rows import OURS, Row, judge
+from encoder.provenance import Weights
 from export.arm64.errors import SetupError
 from export.arm64.toolchain import Toolchain, open_toolchain
 from runtime.bundle import Bundle, select_files
@@ -29,14 +30,14 @@ class Comparison:
 
     Attributes:
         preset: of the bundle.
-        weights: where they came from, as in the manifest.
+        weights: where they came from.
         samples: number of golden screens.
         profile: the emulated phone.
         rows: ours first.
     """
 
     preset: str
-    weights: Mapping[str, str]
+    weights: Weights
     samples: int
     profile: str
     rows: tuple[Row, ...]
@@ -44,7 +45,7 @@ class Comparison:
     def to_dict(self) -> dict[str, Any]:
         """Returns everything as JSON types, the verdict included."""
         rows = [row.to_dict() for row in self.rows]
-        fields = {"preset": self.preset, "weights": dict(self.weights), "samples": self.samples}
+        fields = {"preset": self.preset, "weights": self.weights.to_dict(), "samples": self.samples}
         return fields | {"profile": self.profile, "rows": rows, "verdict": judge(self.rows).to_dict()}
 
 
@@ -85,8 +86,8 @@ def compare(
         for peer in chosen:
             bench.add(Row(peer.name, peer.tool, how=peer.how), lambda name=peer.name: workshop.artefact(name))
         rows = bench.timed()
-    preset, weights_of = bundle.manifest["preset"], bundle.manifest["weights"]
-    return Comparison(preset, weights_of, len(golden["image"]), target_profile().name, tuple(rows))
+    preset, weights = bundle.manifest["preset"], Weights.from_dict(bundle.manifest["weights"])
+    return Comparison(preset, weights, len(golden["image"]), target_profile().name, tuple(rows))
 
 
 @dataclass

@@ -6,10 +6,11 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from export.arm64 import results
-from export.arm64.emulator import GUEST, GuestFile, run_guest
+from export.arm64 import emulator, results
+from export.arm64.emulator import GuestFile, run_guest
 from export.arm64.profiles import Profile, choose
 from export.arm64.toolchain import Toolchain
+from export.sources import sources_digest
 from runtime.bundle import PARTS, file_sha256
 
 RUNS_IN_GUEST = (".tflite", ".onnx")
@@ -39,7 +40,7 @@ def count_minsns(toolchain: Toolchain, paths: Mapping[str, Path], golden: Path, 
     profile = target_profile()
     files = {path: tuple(part for part in PARTS if paths[part] == path) for path in paths.values()}
     digests = [[file_sha256(path), signatures] for path, signatures in files.items()]
-    program = results.files_digest(GUEST.glob("*.py"))
+    program = sources_digest(emulator.__name__)
     key = results.digest(
         [digests, file_sha256(golden), profile.name, profile.cpuinfo, toolchain.versions, program]
     )

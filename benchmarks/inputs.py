@@ -11,12 +11,13 @@ from typing import Any
 
 import numpy as np
 
-from export.request import digest, source_digest
+from export.request import digest
+from export.sources import sources_digest
 from runtime.bundle import Bundle
 from runtime.errors import InputError
 
-_CODE = ("export/calibration.py", "export/golden.py", "runtime/preprocess.py", "runtime/tokenizer*.py",
-         "runtime/bpe.py", "encoder/assets/vocab.txt", "encoder/*.py")  # fmt: skip
+_MODULES = ("export.calibration", "export.golden", "encoder.tokenizers", "encoder.weights")
+"""What computes the files."""
 _TOKENS = ("screen_tokens", "text_token")
 
 
@@ -54,7 +55,7 @@ def prepare(bundle: Bundle, root: Path, weights: Path | None = None) -> Inputs:
     config = EncoderConfig.from_dict(bundle.manifest["config"])
     samples = [s for s in load_samples(DEFAULT_FOLDER, config.user_embed_dim) if s.split == "calibration"]
     wanted = bundle.manifest["weights"]["sha256"]
-    key = digest(config.to_dict(), wanted, folder_sha256(samples), source_digest(_CODE))[:16]
+    key = digest(config.to_dict(), wanted, folder_sha256(samples), sources_digest(*_MODULES))[:16]
     folder = root / "inputs" / key
     if not folder.is_dir():
         partial = folder.with_name(f"{key}.{os.getpid()}.partial")
@@ -72,6 +73,7 @@ def prepare(bundle: Bundle, root: Path, weights: Path | None = None) -> Inputs:
 def _find(config, wanted: str, explicit: Path | None):
     """The encoder that has the bundle's weights: from the file, the export's cache, or the usual places."""
     from encoder.model import build
+    from encoder.sources import find_sources
     from encoder.weights import load_encoder, load_state
     from export.pipeline import CACHE
 
@@ -80,11 +82,11 @@ def _find(config, wanted: str, explicit: Path | None):
             encoder = build(config)
             load_state(encoder, facts.with_name("encoder.safetensors"))
             return encoder
-    encoder, found = load_encoder(config, file=explicit)
+    encoder, found = load_encoder(config, find_sources(config, file=explicit))
     if found.sha256 != wanted:
         raise InputError(
-            f"the bundle was made of weights {wanted[:12]}..., and those found here ({found.detail}) are "
-            f"{found.sha256[:12]}...: export it again, or name its file with --weights"
+            f"the bundle was made of weights {wanted[:12]}..., and those found here ({found.summary}) "
+            f"are {found.sha256[:12]}...: export it again, or name its file with --weights"
         )
     return encoder
 
@@ -92,7 +94,7 @@ def _find(config, wanted: str, explicit: Path | None):
 def _write(config, samples, encoder, folder: Path) -> None:
     from safetensors.torch import save_file
 
-    from encoder.train.text_data import tokenizer_of
+    from encoder.tokenizers import tokenizer_of
     from export.calibration import preprocess
     from export.golden import run_encoder
 

@@ -5,12 +5,27 @@ from __future__ import annotations
 import os
 import re
 import signal
+import subprocess
 import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 _LONGEST = 160
 _MODULE = re.compile(r"^(\w+\.)+(?=\w+:)")  # of an exception
+
+
+def find_python(oldest: str, newest: str) -> str:
+    """Returns the newest Python of this machine from one version to another, such as 3.11 to 3.12.
+
+    Raises:
+        LookupError: There is none; the message is one line.
+    """
+    finder = ["sh", str(ROOT / "tools" / "find_python.sh"), oldest, newest]
+    free = {name: value for name, value in os.environ.items() if name != "PYTHON"}
+    found = subprocess.run(finder, env=free, capture_output=True, text=True, check=False)
+    if found.returncode:
+        raise LookupError(found.stderr.strip().removeprefix("error: "))
+    return found.stdout.strip()
 
 
 def python_of(environment: Path | None) -> str:

@@ -93,8 +93,7 @@ def write_docs(text: str, path: Path) -> None:
 
 
 def _title(found: Comparison) -> str:
-    weights = found.weights.get("source", "unknown")
-    return f"{found.preset} (weights: {weights}), {found.samples} parity screens"
+    return f"{found.preset} (weights: {found.weights.source}), {found.samples} parity screens"
 
 
 def _instructions(rows: Sequence[Row], verdict: Verdict) -> str:

@@ -158,9 +158,15 @@ def _shots(specs: Iterable[dict], images: Path, jobs: int, tools: dict[str, Path
     command = [tools["node"], PAGES / "draw.mjs", tools["kits"], tools["chromium"], images, str(jobs)]
     with (
         tempfile.TemporaryFile("w+") as errors,
+        # In a session of its own it outlives a run that is killed, notices, and removes the browser's files.
         subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, text=True
-        ) as driver,
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            text=True,
+            start_new_session=True,
+        ) as driver,  # fmt: skip
     ):
         feeder = Thread(target=_feed, args=(driver, specs), daemon=True)
         feeder.start()
@@ -168,9 +174,7 @@ def _shots(specs: Iterable[dict], images: Path, jobs: int, tools: dict[str, Path
             for line in driver.stdout:
                 yield json.loads(line)
         finally:
-            if driver.poll() is None and not driver.stdout.closed:
-                driver.stdout.close()
-                driver.terminate()
+            driver.stdout.close()  # where there is more to come, the driver notices and stops
         feeder.join()
         if driver.wait():
             errors.seek(0)

@@ -77,7 +77,10 @@ def _shots(specs: list[dict], work: Path, jobs: int, tools: dict[str, Path]) -> 
     by_id = {spec["id"]: spec for spec in specs}
     with (
         (work / "errors.txt").open("w+") as errors,
-        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True) as driver,
+        # In a session of its own it outlives a run that is killed, notices, and removes the browser's files.
+        subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=errors, text=True, start_new_session=True
+        ) as driver,
     ):
         for line in driver.stdout:
             measured = json.loads(line)

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 ASSETS = Path(__file__).parent / "assets"
-VOCABULARY = ASSETS / "vocab.txt"
+VOCABULARY = Path(__file__).parent / "assets/vocab.txt"
 """WordPiece vocabulary of the uncased BERT models, 30,522 pieces."""
-BYTE_BPE = ASSETS / "byte_bpe"
+BYTE_BPE = Path(__file__).parent / "assets/byte_bpe"
 """Byte-level BPE trained on the project's corpora, `vocab.json` and `merges.txt` (`train/tokenizer.py`)."""
 BYTE_BPE_SIZE = 16000
 CHECKPOINTS = ASSETS / "checkpoints"
@@ -54,7 +54,7 @@ class EncoderConfig:
 
     Attributes:
         backbone: what turns the screen into feature maps (`vision.py`).
-        backbone_pretrained: take published weights of backbone and text model where a hub is reachable.
+        backbone_pretrained: take published weights of backbone and text model, where none are trained.
         roi_method: how the four regions of the screen become tokens (`regions.py`).
         global_projection: how the whole screen becomes a token (`global_view.py`).
         text_model: the text tower (`text.py`).

@@ -7,11 +7,11 @@ from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
-from safetensors.torch import load_file
 from torch import Tensor, nn
 from transformers import BertConfig, BertModel, RobertaConfig, RobertaModel
 
 from encoder.config import BYTE_BPE_SIZE, ConfigError
+from encoder.tensors import load_tensors, read_tensors
 
 HIDDEN = 128
 VOCABULARY_SIZE = 30522
@@ -66,12 +66,13 @@ def padding_bias(attention_mask: Tensor) -> Tensor:
 
 
 def _load_published(bert: BertModel | RobertaModel, weights: Path) -> None:
-    prefix = f"{bert.base_model_prefix}."
-    state = {name.removeprefix(prefix): tensor for name, tensor in load_file(weights).items()}
-    missing, _ = bert.load_state_dict(state, strict=False)  # heads of the pre-training tasks are not needed
-    missing = [name for name in missing if not name.endswith("position_ids")]
-    if missing:
-        raise ValueError(f"{weights} lacks {len(missing)} BERT tensors, such as {missing[0]}")
+    """Loads a published model, by today's names or TensorFlow's; heads of its pre-training are not needed."""
+    prefix, state = f"{bert.base_model_prefix}.", {}
+    for name, tensor in read_tensors(weights).items():
+        own = name.removeprefix(prefix).replace("LayerNorm.gamma", "LayerNorm.weight")
+        state[own.replace("LayerNorm.beta", "LayerNorm.bias")] = tensor
+    needed = {name: state[name] for name in bert.state_dict() if name in state}
+    load_tensors(bert, needed, weights, of="text model")
 
 
 class RobertaTiny(nn.Module):
@@ -248,4 +249,5 @@ TEXT_MODELS: dict[str, type[nn.Module]] = {
     "sentence-transformers/all-MiniLM-L6-v2": MiniLm,
     "custom_lstm": CustomLstm,
 }
-"""Each may say in `tokenizer` which of `tokenizers.TOKENIZERS` cuts its texts; without, it is `wordpiece`."""
+"""Each may say in `tokenizer` which of `tokenizers.TOKENIZERS` cuts its texts; without, it is `wordpiece`. A
+name with a slash is the repository of the hub that holds its published weights."""

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from encoder.config import BYTE_BPE, VOCABULARY, EncoderConfig, choose
+from runtime.tokenizers import Tokenizer, open_tokenizer
 
 
 @dataclass(frozen=True)
@@ -44,3 +45,13 @@ def tokenizer_files(config: EncoderConfig) -> TokenizerFiles:
 
     tower = choose("text_model", TEXT_MODELS, config.text_model)
     return TOKENIZERS[getattr(tower, "tokenizer", "wordpiece")]
+
+
+def tokenizer_of(config: EncoderConfig) -> Tokenizer:
+    """Opens the tokenizer of a config's text model, the runtime's own.
+
+    Raises:
+        ConfigError: there is no such text model.
+    """
+    chosen = tokenizer_files(config)
+    return open_tokenizer(chosen.entry | {"max_length": config.text_max_length}, chosen.files.__getitem__)

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from encoder.config import ConfigError
+from encoder.tensors import read_tensors, refuse
 
 BACKBONES: dict[str, str] = {"mobilevit_xxs": "mobilevit_xxs", "mobilenetv3_small": "mobilenetv3_small_100"}
 """Backbones with names of their own: the timm model of each. Any other is `timm/NAME`."""
@@ -95,19 +96,47 @@ def _create(name: str, strides: tuple[int, ...], weights: Path | None) -> nn.Mod
             f"unknown backbone {name!r}; valid options: {', '.join(BACKBONES)}, or timm/NAME "
             f"of a timm model with {needed}{f', such as: {close}' if close else ''}"
         )
-    source = {} if weights is None else {"pretrained": True, "pretrained_cfg_overlay": {"file": str(weights)}}
     try:
         chosen = _indices(name, strides) if strides else (-1,)
-        features = timm.create_model(model, features_only=True, out_indices=chosen, **source)
+        features = timm.create_model(model, features_only=True, out_indices=chosen)
     except (RuntimeError, AttributeError, AssertionError, TypeError, IndexError) as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise ConfigError(
             f"backbone {name!r} gives no feature maps (timm's features_only: {reason}); needed: {needed}"
         ) from error
-    if weights is None:
-        mean, std = pixel_statistics(model)
-        settle_random(features, lambda: features((noise_screens() - mean) / std))
+    if weights is not None:
+        return _load_published(model, chosen, weights)
+    mean, std = pixel_statistics(model)
+    settle_random(features, lambda: features((noise_screens() - mean) / std))
     return features
+
+
+def _load_published(model: str, chosen: tuple[int, ...], weights: Path) -> nn.Module:
+    """Creates a timm model with published weights; timm itself drops the classifier and maps earlier names.
+
+    timm passes over tensors that a file lacks. So a file of NaNs is loaded first: what is then a number would
+    have stayed random.
+
+    Raises:
+        WeightsError: the file is of another model.
+    """
+
+    def load(state: dict[str, Tensor]) -> nn.Module:
+        overlay = {"state_dict": state}
+        try:
+            return timm.create_model(
+                model, features_only=True, out_indices=chosen, pretrained=True, pretrained_cfg_overlay=overlay
+            )
+        except (RuntimeError, KeyError) as error:
+            refuse([str(error).strip().splitlines()[-1].strip()], weights, f"backbone than {model}")
+
+    state = read_tensors(weights)
+    floats = {name: tensor for name, tensor in state.items() if tensor.is_floating_point()}
+    blank = load(state | {name: torch.full_like(tensor, torch.nan) for name, tensor in floats.items()})
+    kept = {name: tensor for name, tensor in blank.state_dict().items() if tensor.is_floating_point()}
+    absent = [f"{name} is missing" for name, tensor in kept.items() if not tensor.isnan().any()]
+    refuse(absent, weights, f"backbone than {model}")
+    return load(state)
 
 
 def _needed(strides: tuple[int, ...]) -> str:

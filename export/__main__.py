@@ -7,17 +7,18 @@ import json
 import sys
 from pathlib import Path
 
-from rich.console import Console
+from rich.text import Text
 
 from encoder.config import PRESETS
-from export import arm64
+from encoder.provenance import PUBLISHED
 from export.advice import command as advice
 from export.budgets import Budget
 from export.checklist import command as checklist
 from export.pipeline import StepError, find_unchanged, run
 from export.planning import command as planning
 from export.report.console import print_result, step_progress
-from export.request import read_request
+from export.report.tables import open_console
+from export.request import ROOT, Request, read_request
 from runtime.terminal import Parser, error_line
 
 EXIT_GATE, EXIT_USE, EXIT_INTERRUPT = 1, 2, 130
@@ -56,6 +57,8 @@ def _make_parser() -> argparse.ArgumentParser:
     presets = ", ".join(PRESETS)
     parser.add_argument("preset", nargs="?", default="balanced", help=f"one of: {presets} (default balanced)")
     parser.add_argument("--out", type=Path, metavar="DIR", help="bundle folder (default dist/PRESET)")
+    parser.add_argument("--no-arm64", action="store_true",
+        help="set no ARM64 emulator up, and run nothing on emulated phones")  # fmt: skip
     parser.add_argument("--json", action="store_true", help="print results as JSON")
     return parser
 
@@ -63,7 +66,11 @@ def _make_parser() -> argparse.ArgumentParser:
 def _add_inputs(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("--config", type=Path, metavar="FILE", help="JSON of config keys, in place of a preset's")
-    add("--weights", type=Path, metavar="FILE", help="safetensors file of the encoder")
+    add(
+        "--weights", metavar="FILE|published",
+        help="safetensors file of the encoder; or published weights of backbone and text model, all else "
+        "random (default: the trained checkpoint, without one published weights, else random)",
+    )  # fmt: skip
     add("--calibration-data", type=Path, metavar="DIR", help="folder with samples.jsonl and its screens")
     add("--plan", type=Path, metavar="FILE", help="precision plan, JSON")
     add("--seed", type=int, default=0, help="of random weights (default 0)")
@@ -71,29 +78,30 @@ def _add_inputs(parser: argparse.ArgumentParser) -> None:
 
 
 def _export(options: argparse.Namespace) -> int:
+    published = options.weights == PUBLISHED
     request = read_request(
-        options.preset, config_file=options.config, weights=options.weights, folder=options.calibration_data,
-        plan_file=options.plan, out=options.out, seed=options.seed,
+        options.preset, config_file=options.config, folder=options.calibration_data, plan_file=options.plan,
+        weights=Path(options.weights) if options.weights and not published else None, published=published,
+        out=options.out, seed=options.seed,
     )  # fmt: skip
-    console = Console(stderr=options.json)
+    console, emulate = open_console(stderr=options.json), not options.no_arm64
 
     def tell(reason: str) -> None:
         line = f"{_shown(request.out)} cannot be kept and is exported anew: {reason}"
         console.print(line, style="yellow", markup=False, highlight=False, soft_wrap=True)
 
-    manifest = None if options.force else find_unchanged(request, tell)
+    for note in request.sources.notes:
+        console.print(Text(f"no published weights from the hub: {note}", "yellow"), soft_wrap=True)
+    manifest = None if options.force else find_unchanged(request, tell, emulate=emulate)
     if manifest is None:
         with step_progress(console) as on_step:
-            manifest = run(request, on_step, force=options.force)
+            manifest = run(request, on_step, force=options.force, emulate=emulate)
     else:
-        console.print(f"{request.out}: unchanged, nothing to do (--force runs every step)")
-    emulator = arm64.available()
-    if not emulator:
-        console.print(f"latency not simulated: {emulator.reason}")
+        console.print(f"{_shown(request.out)}: unchanged, nothing to do (--force runs every step)")
     if options.json:
         print(json.dumps(manifest))
     else:
-        print_result(console, manifest, _shown(request.out))
+        print_result(console, manifest, _shown(request.out), _following(request))
     budgets = [Budget.from_dict(values) for values in manifest["budgets"]]
     lost = any(budget.passed is False for budget in budgets if budget.name.startswith("parity"))
     return EXIT_GATE if lost else 0
@@ -105,6 +113,14 @@ COMMANDS = {
     "advise": (advice.make_parser, advice.run),
     "plan": (planning.make_parser, planning.run),
 }
+
+
+def _following(request: Request) -> str:
+    """Returns the command that comes after an export."""
+    if request.out != ROOT / "dist" / request.preset:
+        return f"python -m export check --out {_shown(request.out)}"
+    preset = "" if request.preset == "balanced" else f" PRESET={request.preset}"
+    return f"make check quality bench android{preset}"
 
 
 def _shown(path: Path) -> str:

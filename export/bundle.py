@@ -13,47 +13,27 @@ from typing import Any
 
 from encoder.tokenizers import tokenizer_files
 from export import budgets
+from export.calibration import max_user_norm
 from export.report.html import render_report
 from export.request import Request, tool_versions
-from export.steps import tensors_of
-from runtime.bundle import PARTS, REGION_MASKS, file_sha256, signatures
+from export.steps.files import MODEL_FILES, tensors_of
+from runtime.bundle import REGION_MASKS, file_sha256, signatures
 from runtime.manifest import SCHEMA_VERSION, write_manifest
-
-
-def _model(step: str, engine: str, precision: str, *signatures: str) -> dict[str, Any]:
-    return {"step": step, "engine": engine, "precision": precision, "signatures": list(signatures)}
-
-
-MODEL_FILES: dict[str, dict[str, Any]] = {
-    "encoder.tflite": _model("tflite_int8", "tflite", "int8", *PARTS),
-    "encoder_fp32.tflite": _model("tflite", "tflite", "fp32", *PARTS),
-    **{f"{part}.onnx": _model("onnx_int8", "onnx", "int8", part) for part in PARTS},
-    "encoder.onnx": _model("onnx_int8", "onnx", "int8", "encode"),
-    **{f"{part}_fp32.onnx": _model("onnx", "onnx", "fp32", part) for part in PARTS},
-    "encoder_fp32.onnx": _model("onnx", "onnx", "fp32", "encode"),
-}
-"""What each model file is, and the step that makes it."""
 
 OTHER_FILES = {"golden.npz": "golden", "plan.json": "tflite_int8"}
 REPORT = "report.html"
 
 
-def link(source: Path, target: Path) -> None:
-    """Makes `target` the same file as `source` without copying, where the file system can."""
-    target.unlink(missing_ok=True)
-    try:
-        os.link(source, target)
-    except OSError:
-        shutil.copyfile(source, target)
-
-
-def write_bundle(request: Request, folders: Mapping[str, Path], inputs_sha256: str) -> dict[str, Any]:
+def write_bundle(
+    request: Request, folders: Mapping[str, Path], inputs_sha256: str, not_emulated: str = ""
+) -> dict[str, Any]:
     """Writes the bundle to a temporary folder beside its place, then swaps it in whole.
 
     Args:
         request: what was exported.
         folders: of the steps, by name.
         inputs_sha256: over everything that decided the result; an export with the same need not run.
+        not_emulated: why nothing was run on emulated phones; empty where it was.
 
     Returns:
         The manifest.
@@ -69,9 +49,10 @@ def write_bundle(request: Request, folders: Mapping[str, Path], inputs_sha256: s
         for name, path in tokenizer_files(request.config).files.items():
             shutil.copyfile(path, staging / name)
         manifest = _manifest(request, folders, staging, inputs_sha256)
-        report = json.loads((folders["arm64"] / "arm64.json").read_text())
-        if report is not None:
-            _add_arm64(manifest, report)
+        if not not_emulated:
+            manifest["arm64"] = json.loads((folders["arm64"] / "arm64.json").read_text())
+        verdicts = _verdicts(manifest, folders, not_emulated)
+        manifest["budgets"] = [verdict.to_dict() for verdict in verdicts]
         (staging / REPORT).write_text(render_report(manifest, staging, folders["quality"]), encoding="utf-8")
         manifest["files"][REPORT] = _entry(staging / REPORT)
         manifest = write_manifest(staging, manifest)
@@ -89,14 +70,6 @@ def _manifest(
     quality = json.loads((folders["quality"] / "quality.json").read_text())
     config = request.config.to_dict()
     tensors = tensors_of(request, folders["encoder"])
-    shipped = (staging / budgets.SHIPPED).stat().st_size
-    verdicts = [
-        *budgets.size_budgets(facts["parameters"]["total"], shipped),
-        budgets.memory_budget(None),
-        budgets.latency_budget(None),
-        *budgets.parity_budgets(parity),
-        *budgets.quality_budgets(quality["report"], quality["skipped"]),
-    ]
     return {
         "schema_version": SCHEMA_VERSION,
         "preset": request.preset,
@@ -110,7 +83,8 @@ def _manifest(
             for name, entry in signatures(masks=REGION_MASKS in tensors).items()
         },
         "preprocessing": {
-            "image": {"method": "area_integer", "size": config["image_size"], "channels": "RGB"}
+            "image": {"method": "area_integer", "size": config["image_size"], "channels": "RGB"},
+            "user": {"method": "bound_norm", "max_norm": max_user_norm(request.samples)},
         },
         "tokenizer": {
             **tokenizer_files(request.config).entry,
@@ -121,20 +95,23 @@ def _manifest(
         "limits": budgets.limits(),
         "parity": parity,
         "quality": quality["report"],
-        "budgets": [verdict.to_dict() for verdict in verdicts],
     }
 
 
-def _add_arm64(manifest: dict[str, Any], report: dict[str, Any]) -> None:
-    """Adds what was found on the emulated phones to the manifest, with verdicts."""
-    manifest["arm64"] = report
-    latency = budgets.latency_budget(report["simulated_ms"], report["target"])
-    verdicts = [
-        latency.to_dict() if verdict["name"] == latency.name else verdict for verdict in manifest["budgets"]
-    ]
-    manifest["budgets"] = [
-        *verdicts,
-        *(verdict.to_dict() for verdict in budgets.arm64_parity_budgets(report)),
+def _verdicts(
+    manifest: Mapping[str, Any], folders: Mapping[str, Path], not_emulated: str
+) -> list[budgets.Budget]:
+    memory = json.loads((folders["memory"] / "memory.json").read_text())
+    skipped = json.loads((folders["quality"] / "quality.json").read_text())["skipped"]
+    report = manifest.get("arm64")
+    latency = (report["simulated_ms"], report["target"]) if report else (None, "")
+    return [
+        *budgets.size_budgets(manifest["parameters"]["total"], manifest["files"][budgets.SHIPPED]["bytes"]),
+        budgets.memory_budget(memory["private_bytes"], memory["how"]),
+        budgets.latency_budget(*latency, reason=not_emulated or "the shipped file failed there"),
+        *budgets.parity_budgets(manifest["parity"]),
+        *(budgets.arm64_parity_budgets(report) if report else ()),
+        *budgets.quality_budgets(manifest["quality"], skipped),
     ]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,9 @@ DEFAULT_FOLDER = Path(__file__).parents[1] / "calibration_data"
 SPLITS = CALIBRATION_SPLITS
 MINIMUM = {"calibration": 8, "parity": 8}
 """Fewest samples of each split: below, ranges are a guess and a worst case says nothing."""
+
+ROOM = 1.1
+"""How much longer than those of the samples a user vector may be."""
 
 
 def load_samples(folder: Path, user_embed_dim: int) -> list[Sample]:
@@ -69,6 +73,15 @@ def preprocess(
         rows["user"].append(np.asarray(sample.user or [0.0] * config.user_embed_dim, dtype=np.float32))
         progress()
     return {name: np.stack(values) for name, values in rows.items()}
+
+
+def max_user_norm(samples: list[Sample]) -> float:
+    """Length that apps scale longer user vectors down to: a tenth more than the longest of the samples.
+
+    Those of both splits count, so that no golden sample is one that an app would change.
+    """
+    longest = max((math.hypot(*sample.user) for sample in samples if sample.user), default=0)
+    return max(round(longest * ROOM, 2), 0.01) if longest else ROOM
 
 
 def folder_sha256(samples: list[Sample]) -> str:

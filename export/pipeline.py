@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import fcntl
-import gc
 import multiprocessing
-import multiprocessing.util
 import os
 import shutil
-import signal
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from export import arm64
+from export import arm64, worker
 from export.bundle import write_bundle
-from export.request import ROOT, Request, digest, source_digest, tool_versions
-from export.steps import STEPS, VOCABULARIES, Step
+from export.request import Request, digest, tool_versions
+from export.sources import ROOT, sources_digest
+from export.steps.table import STEPS, Step
 from runtime.bundle import Bundle
 from runtime.manifest import MANIFEST, BundleError
 
@@ -27,24 +25,15 @@ CACHE = Path(os.environ.get("POCKET_CACHE") or ROOT / "build") / "export"
 WORKERS = 2
 LOG = CACHE / "tools.log"
 """What the steps' tools print."""
-CODE = (
-    "encoder/*.py",
-    *VOCABULARIES,
-    "export/**/*.py",
-    "export/arm64/profiles.toml",
-    "export/**/*.html",
-    "runtime/*.py",
-    "runtime/*.tsv",
-    "calibration_data/samples.py",
-    "calibration_data/test_split/**/*",
-    "export/quality/*.json",
-)
 
-BUNDLE = Step("bundle", "write the bundle", (), (), write_bundle)
+EMULATOR = Step("emulator", "set up the ARM64 emulator", (), (), "export.arm64:set_up_beside")
+"""Not a cached step: mostly downloads, beside the others; seen only where there is something to set up."""
+
+BUNDLE = Step("bundle", "write the bundle", (), (), "export.bundle:write_bundle")
 """Not a cached step: it comes after all others and writes to the bundle's place."""
 
 OnStep = Callable[[Step, str], None]
-"""Called with a step and what became of it: `cached`, `started` or `done`."""
+"""Called with a step and its state: `cached`, `skipped`, `done`, or `started`, again under new titles."""
 
 
 class StepError(RuntimeError):
@@ -57,15 +46,23 @@ class StepError(RuntimeError):
 
 def inputs_sha256(request: Request) -> str:
     """Returns one hash over all that decides an export: inputs, code and tools."""
-    return digest(request.inputs(), source_digest(CODE), tool_versions())
+    return digest(request.inputs(), step_sources_digest(*STEPS, BUNDLE), tool_versions())
 
 
-def find_unchanged(request: Request, on_unusable: Callable[[str], None]) -> dict[str, Any] | None:
+def step_sources_digest(*steps: Step) -> str:
+    """Returns one hash over the code of some steps, and of the worker that runs them."""
+    return sources_digest(*(step.module for step in steps), worker.__name__)
+
+
+def find_unchanged(
+    request: Request, on_unusable: Callable[[str], None], *, emulate: bool = True
+) -> dict[str, Any] | None:
     """Returns the manifest of the bundle in place, if the same inputs made it and its files are whole.
 
     Args:
         request: what is to be exported.
         on_unusable: called with the reason where a bundle is in place but is damaged or of an older form.
+        emulate: whether figures of emulated phones must be in it, on a machine that can have them.
     """
     if not (request.out / MANIFEST).exists():
         return None
@@ -76,17 +73,18 @@ def find_unchanged(request: Request, on_unusable: Callable[[str], None]) -> dict
         on_unusable(str(error))
         return None
     same = bundle.manifest.get("inputs_sha256") == inputs_sha256(request)
-    same = same and ("arm64" in bundle.manifest or not arm64.available())
-    return bundle.manifest if same else None
+    complete = "arm64" in bundle.manifest or not emulate or arm64.obstacle()
+    return bundle.manifest if same and complete else None
 
 
-def run(request: Request, on_step: OnStep, *, force: bool = False) -> dict[str, Any]:
+def run(request: Request, on_step: OnStep, *, force: bool = False, emulate: bool = True) -> dict[str, Any]:
     """Exports a bundle.
 
     Args:
         request: checked inputs.
         on_step: told of every step.
         force: run every step again, even where its inputs did not change.
+        emulate: run the shipped file on emulated phones, and set the emulator up for it where it can be.
 
     Returns:
         The manifest.
@@ -100,10 +98,11 @@ def run(request: Request, on_step: OnStep, *, force: bool = False) -> dict[str, 
             shutil.rmtree(CACHE, ignore_errors=True)
         _sweep(request.out)
         folders = _folders(request)
-        with _workers(request) as pool:
-            _run_steps(pool, request, folders, on_step, STEPS)
+        with _workers(request) as pool, _emulator(folders["arm64"], emulate, on_step) as emulator:
+            _run_steps(pool, request, folders, on_step, STEPS, emulator)
             on_step(BUNDLE, "started")
-            manifest = _result(BUNDLE, pool.submit(write_bundle, request, folders, inputs_sha256(request)))
+            given = (request, folders, inputs_sha256(request), emulator.result())
+            manifest = _result(BUNDLE, pool.submit(write_bundle, *given))
             on_step(BUNDLE, "done")
         _forget_old(folders)
         return manifest
@@ -144,18 +143,11 @@ def _sweep(out: Path) -> None:
 
 def _folders(request: Request) -> dict[str, Path]:
     """Returns each step's folder in the cache, named by a hash of everything that decides what is in it."""
-    inputs, tools = request.inputs() | {"emulator": bool(arm64.available())}, tool_versions()
-    uses = {
-        "encoder": ("config", "seed", "weights"),
-        "inputs": ("config", "samples"),
-        "tflite_int8": ("plan",),
-        "onnx_int8": ("plan",),
-        "arm64": ("emulator",),
-    }
+    inputs, tools = request.inputs(), tool_versions()
     keys: dict[str, str] = {}
     for step in STEPS:
-        own = {name: inputs[name] for name in uses.get(step.name, ())}
-        keys[step.name] = digest(own, source_digest(step.sources), tools, [keys[need] for need in step.needs])
+        own = {name: inputs[name] for name in step.uses}
+        keys[step.name] = digest(own, step_sources_digest(step), tools, [keys[need] for need in step.needs])
     return {name: CACHE / f"{name}-{key[:16]}" for name, key in keys.items()}
 
 
@@ -165,7 +157,8 @@ def _workers(request: Request) -> Iterator[ProcessPoolExecutor]:
     CACHE.mkdir(parents=True, exist_ok=True)
     LOG.unlink(missing_ok=True)
     spawn = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(WORKERS, mp_context=spawn, initializer=_start_worker, initargs=(LOG,))
+    arguments = (LOG, os.getpid())
+    pool = ProcessPoolExecutor(WORKERS, mp_context=spawn, initializer=worker.start, initargs=arguments)
     try:
         yield pool
     except BaseException:
@@ -177,32 +170,68 @@ def _workers(request: Request) -> Iterator[ProcessPoolExecutor]:
         _sweep(request.out)
 
 
+@contextlib.contextmanager
+def _emulator(folder: Path, emulate: bool, on_step: OnStep) -> Iterator[Future[str]]:
+    """Yields what becomes the reason why nothing is emulated; nothing where it is, or its folder is there."""
+    if not emulate or folder.is_dir():
+        known: Future[str] = Future()
+        known.set_result("" if emulate else "--no-arm64")
+        yield known
+        return
+    said: list[str] = []
+
+    def say(what: str) -> None:
+        said.append(what)
+        on_step(replace(EMULATOR, title=f"{EMULATOR.title}: {what}"), "started")
+
+    def end(future: Future[str]) -> None:
+        if said and not future.exception():
+            on_step(EMULATOR, "skipped" if future.result() else "done")
+
+    with arm64.set_up_beside(say) as future:
+        future.add_done_callback(end)
+        yield future
+
+
 def _run_steps(
     pool: ProcessPoolExecutor,
     request: Request,
     folders: dict[str, Path],
     on_step: OnStep,
     steps: Sequence[Step],
+    emulator: Future[str] | None = None,
 ) -> None:
+    """Runs what is not in the cache; the step `arm64` waits for what says whether there is an emulator."""
     waiting = [step for step in steps if not folders[step.name].is_dir()]
     for step in steps:
         if step not in waiting:
             on_step(step, "cached")
-    running: dict[Future, Step] = {}
+    running: dict[Future, Step] = {emulator: EMULATOR} if emulator else {}
     while waiting or running:
         _start_ready(pool, request, folders, waiting, running, on_step)
         for future in wait(running, return_when=FIRST_COMPLETED).done:
             step = running.pop(future)
-            _result(step, future)
-            on_step(step, "done")
+            found = _result(step, future)
+            if step is not EMULATOR:
+                on_step(step, "done")
+            elif found:
+                _skip(waiting, on_step)
+
+
+def _skip(waiting: list[Step], on_step: OnStep) -> None:
+    for step in [step for step in waiting if step.name == "arm64"]:
+        waiting.remove(step)
+        on_step(step, "skipped")
 
 
 def _start_ready(pool, request, folders, waiting, running, on_step) -> None:
+    setting_up = EMULATOR in running.values()
     for step in list(waiting):
         ready = all(folders[need].is_dir() for need in step.needs)
-        if ready and len(running) < WORKERS:
+        ready = ready and not (setting_up and step.name == "arm64")
+        if ready and len(running) - setting_up < WORKERS:
             waiting.remove(step)
-            running[pool.submit(_run_step, step.name, request, folders)] = step
+            running[pool.submit(worker.run_step, step.run, request, folders, folders[step.name])] = step
             on_step(step, "started")
 
 
@@ -213,34 +242,6 @@ def _result(step: Step, future: Future) -> Any:
     if error is not None:
         raise StepError(step, error, LOG) from error
     return future.result()
-
-
-def _start_worker(log: Path) -> None:
-    """Sends what the tools print, from Python and from C++, to a file; ends when the export is killed."""
-    gc.disable()  # it takes an eighth of a converter's time to find next to nothing
-    multiprocessing.util.Finalize(None, os._exit, (0,), exitpriority=-1)  # an orderly end takes seconds
-    with contextlib.suppress(OSError, AttributeError):
-        parent_death_signal = 1  # PR_SET_PDEATHSIG of prctl(2), Linux only
-        ctypes.CDLL(None).prctl(parent_death_signal, signal.SIGKILL)
-    multiprocessing.set_start_method("fork", force=True)  # its locks, as tqdm's, leave nothing when killed
-    os.environ["TF_CPP_MIN_LOG_LEVEL"] = "2"
-    os.environ["OMP_NUM_THREADS"] = "1"  # PyTorch's sums depend on it; the processors have other steps to do
-    descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-    os.dup2(descriptor, 1)
-    os.dup2(descriptor, 2)
-
-
-def _run_step(name: str, request: Request, folders: dict[str, Path]) -> None:
-    step = next(step for step in STEPS if step.name == name)
-    folder = folders[name]
-    scratch = folder.with_name(f"{folder.name}.{os.getpid()}")
-    shutil.rmtree(scratch, ignore_errors=True)
-    scratch.mkdir(parents=True)
-    try:
-        step.run(request, folders, scratch)
-        scratch.rename(folder)
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
 
 
 def _forget_old(folders: dict[str, Path]) -> None:

@@ -10,14 +10,14 @@ from pathlib import Path
 from typing import Any
 
 from calibration_data.samples import Sample
-from encoder.config import EncoderConfig, find_checkpoint, preset
+from encoder.config import EncoderConfig, preset
+from encoder.sources import Sources, find_sources
 from export.calibration import DEFAULT_FOLDER, folder_sha256, load_samples
 from export.quantize.plan import Plan, load_plan
-from runtime.bundle import file_sha256
+from export.sources import ROOT
 from runtime.json_text import quoted, read_json
 from runtime.manifest import MANIFEST
 
-ROOT = Path(__file__).parents[1]
 TOOLS = (
     "torch",
     "timm",
@@ -50,7 +50,7 @@ class Request:
     Attributes:
         preset: name of the bundle.
         config: of the encoder.
-        weights: explicit safetensors file, or None.
+        sources: of its weights, the files in hand.
         seed: of random weights.
         folder: of the calibration data.
         samples: its samples.
@@ -60,7 +60,7 @@ class Request:
 
     preset: str
     config: EncoderConfig
-    weights: Path | None
+    sources: Sources
     seed: int
     folder: Path
     samples: tuple[Sample, ...]
@@ -69,11 +69,11 @@ class Request:
 
     def inputs(self) -> dict[str, Any]:
         """Returns everything but code and tools that decides what is exported, as JSON can hold it."""
-        files = (self.weights, find_checkpoint(self.config))
         return {
+            "preset": self.preset,
             "config": self.config.to_dict(),
             "seed": self.seed,
-            "weights": [file_sha256(path) for path in files if path],
+            "sources": self.sources.digests(),
             "samples": folder_sha256(list(self.samples)),
             "plan": asdict(self.plan),
         }
@@ -84,6 +84,7 @@ def read_request(
     *,
     config_file: Path | None = None,
     weights: Path | None = None,
+    published: bool = False,
     folder: Path | None = None,
     plan_file: Path | None = None,
     out: Path | None = None,
@@ -95,35 +96,29 @@ def read_request(
         name: of the preset, and of the bundle.
         config_file: JSON of a config that replaces the preset's; `name` then only names the bundle.
         weights: safetensors file.
+        published: start from published weights, although there is a trained checkpoint.
         folder: calibration data.
         plan_file: precision plan.
         out: bundle folder, by default dist/NAME.
         seed: of random weights.
 
     Raises:
-        ConfigError, PlanError, SampleError, RequestError: bad input; the message says what and where.
+        ConfigError, WeightsError, PlanError, SampleError, RequestError: bad input; the message says what.
     """
     config = preset(name) if config_file is None else _read_config(config_file)
     if not 0 < len(name) <= 100 or not all(letter.isalnum() or letter in "_-" for letter in name):
         raise RequestError(
             f"the bundle's name {quoted(name)} may hold only letters, digits, _ and -, 100 at most"
         )
-    if weights is not None and not weights.is_file():
-        raise RequestError(f"{weights}: no such weights file")
     folder = folder or DEFAULT_FOLDER
     out = out or ROOT / "dist" / name
     if out.exists() and not (out / MANIFEST).is_file() and (not out.is_dir() or any(out.iterdir())):
         raise RequestError(f"{out}: exists and is not a bundle; it is left alone, choose another --out")
-    return Request(
-        preset=name,
-        config=config,
-        weights=weights,
-        seed=seed,
-        folder=folder,
-        samples=tuple(load_samples(folder, config.user_embed_dim)),
-        plan=load_plan(name, plan_file),
-        out=out,
-    )
+    samples, plan = tuple(load_samples(folder, config.user_embed_dim)), load_plan(name, plan_file)
+    # Found now and not by the step, so that the files decide the step's key: an export with random weights is
+    # not taken for unchanged once the hub answers, nor is the hub asked by a step that could be left out.
+    sources = find_sources(config, file=weights, published=published)
+    return Request(name, config, sources, seed, folder, samples, plan, out)
 
 
 def _read_config(path: Path) -> EncoderConfig:
@@ -136,12 +131,6 @@ def _read_config(path: Path) -> EncoderConfig:
 def digest(*parts: Any) -> str:
     """Returns one hash over values that JSON can hold."""
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
-
-
-def source_digest(patterns: tuple[str, ...]) -> str:
-    """Returns one hash over the repository's files that match, names included."""
-    files = sorted({path for pattern in patterns for path in ROOT.glob(pattern) if path.is_file()})
-    return digest([[path.relative_to(ROOT).as_posix(), file_sha256(path)] for path in files])
 
 
 def tool_versions() -> dict[str, str]:

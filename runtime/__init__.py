@@ -6,12 +6,16 @@ Example:
     embedding = encoder.encode("screenshot.png", "see you at")  # float32 [256]
 """
 
+import os
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from runtime.session import ScreenEncoder
 
 __all__ = ["ScreenEncoder"]
+
+# ONNX Runtime reports to its makers, since 1.29 on Linux too, unless it is told not to before it is loaded.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 
 def __getattr__(name: str) -> Any:

@@ -25,8 +25,9 @@ from runtime.report import (
     plain_json,
     ranking_table,
 )
-from runtime.session import ScreenEncoder, check_user
+from runtime.session import ScreenEncoder
 from runtime.terminal import Parser, Progress, error_line, quiet_engine
+from runtime.user import check_user
 
 _PREVIEW = 16
 

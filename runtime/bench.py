@@ -206,6 +206,7 @@ def _worker(bundle: Bundle, measure: str, engine: str, precision: str, **options
         "engine": engine,
         "paths": {part: str(bundle.file(name).resolve()) for part, name in parts.items()},
         "tensors": bundle.tensors,
+        "parent": os.getpid(),
         **options,
     }
     root = str(Path(__file__).parents[1])

@@ -1,6 +1,7 @@
 """Measures models in a process of its own, which `runtime.bench` starts. JSON in (argument), JSON out."""
 
 import contextlib
+import ctypes
 import gc
 import json
 import sys
@@ -12,6 +13,7 @@ import numpy as np
 
 from runtime.bundle import PARTS, SIGNATURES, TensorSpec
 from runtime.engines import Engine, import_engine
+from runtime.processes import end_with_parent
 
 _WARM_UP_S = 0.3
 _KEYSTROKE = ("text", "fuse")
@@ -53,19 +55,20 @@ def measure_cold(request: dict) -> dict:
     begin = time.perf_counter()
     import_engine(request["engine"])
     import_ms = _ms(begin)
-    gc.collect()
+    _give_back()
     with contextlib.suppress(OSError):
         Path("/proc/self/clear_refs").write_text("5")  # the peak starts anew, without that of the imports
     before = memory_bytes()
     begin = time.perf_counter()
     engine = _open(request)
     load_ms = _ms(begin)
+    _give_back()
     opened = memory_bytes()
     begin = time.perf_counter()
     _run(engine, PARTS, arrays)
     first_encode_ms = _ms(begin)
     _run(engine, PARTS, arrays)  # a second time: what only the first run needs is gone again
-    gc.collect()
+    _give_back()
     after = memory_bytes()
     result = {"import_ms": import_ms, "load_ms": load_ms, "first_encode_ms": first_encode_ms}
     if before is None or opened is None or after is None:
@@ -76,6 +79,13 @@ def measure_cold(request: dict) -> dict:
         "mapped_bytes": after["mapped"] - before["mapped"],
         "peak_bytes": after["peak"] - before["resident"],
     }
+
+
+def _give_back() -> None:
+    """Frees what is not used, so that no figure depends on how much the allocator happens to hold back."""
+    gc.collect()
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).malloc_trim(0)  # glibc only
 
 
 def measure_latency(request: dict) -> dict:
@@ -126,5 +136,6 @@ def _run(engine: Engine, parts: tuple[str, ...], arrays: dict[str, np.ndarray]) 
 
 if __name__ == "__main__":
     asked = json.loads(sys.argv[1])
+    end_with_parent(asked["parent"])
     measured = {"cold": measure_cold, "latency": measure_latency}[asked["measure"]](asked)
     print(json.dumps(measured))

@@ -16,11 +16,13 @@ from pathlib import Path
 import numpy as np
 
 from runtime.json_text import quoted, read_json, read_text
-from runtime.tokenizer import TokenizerError, padded
+from runtime.tokenizer import TokenizerError, first_pieces, padded
 
 CHARACTERS = Path(__file__).with_name("byte_bpe_chars.tsv")
 SPECIAL_TOKENS = ("<s>", "<pad>", "</s>", "<unk>", "<mask>")
 _SPECIAL = re.compile("(" + "|".join(map(re.escape, SPECIAL_TOKENS)) + ")")
+_LOOK_AHEAD = max(map(len, SPECIAL_TOKENS))
+"""So many characters behind a word decide where it ends: it may be an ending, or begin a special token."""
 _SURROGATES = re.compile("[\ud800-\udfff]")
 MOST_WORD_BYTES = 1 << 16
 """Of a longer word only so much is read: some hundred times more than any model takes."""
@@ -65,20 +67,22 @@ class ByteBpeTokenizer:
         """
         if not isinstance(text, str):
             raise TokenizerError(f"the text must be a string, not {type(text).__name__}")
-        ids = [self._start, *self._pieces(_SURROGATES.sub("", text), self.max_length - 2), self._end]
+        ids = [self._start, *first_pieces(text, self.max_length - 2, self._pieces), self._end]
         return padded(ids, self.max_length, self._pad)
 
-    def _pieces(self, text: str, limit: int) -> list[int]:
+    def _pieces(self, text: str, limit: int, whole: bool) -> list[int]:
         pieces: list[int] = []
-        for part in _SPECIAL.split(text):
+        parts = _SPECIAL.split(_SURROGATES.sub("", text))
+        for number, part in enumerate(parts, 1):
             if part in SPECIAL_TOKENS:
                 pieces.append(self._ids[part])
                 continue
+            known = len(part) - (_LOOK_AHEAD if number == len(parts) and not whole else 0)
             for word in self._words.finditer(part):
-                if len(pieces) >= limit:
-                    return pieces[:limit]
+                if len(pieces) >= limit or min(word.end(), word.start() + MOST_WORD_BYTES) > known:
+                    return pieces
                 pieces += self._word(word[0])
-        return pieces[:limit]
+        return pieces
 
     def _word(self, word: str) -> list[int]:
         """Joins a word's bytes, always the pair that was learned first, of equal ones the leftmost."""

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -188,6 +189,11 @@ class Bundle:
         return self.tensors["input_ids"].shape[1]
 
     @property
+    def max_user_norm(self) -> float:
+        """Length that user vectors are scaled down to where they are longer (`runtime.user.bound_norm`)."""
+        return float(self.manifest["preprocessing"]["user"]["max_norm"])
+
+    @property
     def vocab(self) -> Path:
         """The vocabulary's verified file."""
         return self.file(self.manifest["tokenizer"]["vocab"])
@@ -245,7 +251,7 @@ def _check_manifest(manifest: dict[str, Any], path: Path) -> dict[str, TensorSpe
         declared = {"inputs": list(signature.inputs), "outputs": list(signature.outputs)}
         if manifest["signatures"].get(name) != declared:
             raise BundleError(f"{path}: signature {name!r} must be {declared}")
-    _check_text_and_image(manifest, path)
+    _check_preprocessing(manifest, path)
     for name, entry in manifest["files"].items():
         _check_file_entry(name, entry, path)
     return tensors
@@ -257,7 +263,7 @@ def _mask_size(declared: object) -> Sequence[int]:
     return shape[2:] if isinstance(shape, list) else ()
 
 
-def _check_text_and_image(manifest: dict[str, Any], path: Path) -> None:
+def _check_preprocessing(manifest: dict[str, Any], path: Path) -> None:
     config, tokenizer = manifest["config"], manifest["tokenizer"]
     kind = tokenizer.get("type")
     if not isinstance(kind, str) or kind not in TOKENIZER_FILES:
@@ -275,6 +281,11 @@ def _check_text_and_image(manifest: dict[str, Any], path: Path) -> None:
     expected = {"method": "area_integer", "size": list(config["image_size"]), "channels": "RGB"}
     if manifest["preprocessing"].get("image") != expected:
         raise BundleError(f"{path}: preprocessing image must be {expected}")
+    user = manifest["preprocessing"].get("user")
+    norm = user.get("max_norm") if isinstance(user, dict) and user.get("method") == "bound_norm" else None
+    if type(norm) not in (int, float) or not 0 < norm <= sys.float_info.max:
+        wanted = '{"method": "bound_norm", "max_norm": a finite number above 0}'
+        raise BundleError(f"{path}: preprocessing user must be {wanted}; export again")
 
 
 def _check_file_entry(name: str, entry: object, path: Path) -> None:

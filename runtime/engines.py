@@ -20,7 +20,7 @@ from runtime.bundle import (
     signatures,
 )
 from runtime.litert import LiteRtModel
-from runtime.litert_c import open_library
+from runtime.litert_c import open_library, without_notices
 from runtime.model import ANY, Arrays, EngineError, Model, describe, fits
 
 _PACKAGES = {
@@ -37,6 +37,8 @@ class InterpreterModel(Model):
         self.path = path
         try:
             interpreter = litert.Interpreter(model_path=str(path), num_threads=threads)
+            with without_notices():
+                interpreter.allocate_tensors()
             self._runners = {
                 name: interpreter.get_signature_runner(name) for name in interpreter.get_signature_list()
             }
@@ -120,7 +122,7 @@ class Engine:
 
     Args:
         paths: Signature -> model file; several signatures may share one file.
-        threads: Threads that a run may use.
+        threads: Threads that a run may use; also an attribute.
         tensors: The public tensors that every model is checked against when it is opened; None = no check.
         weight_cache: As for `open_model`.
     """
@@ -132,7 +134,8 @@ class Engine:
         tensors: Mapping[str, TensorSpec] | None = None,
         weight_cache: Path | None = None,
     ) -> None:
-        self._paths, self._threads, self._tensors = dict(paths), threads, tensors
+        self.threads = threads
+        self._paths, self._tensors = dict(paths), tensors
         self._weight_cache = weight_cache
         self._models: dict[Path, Model] = {}
 
@@ -166,7 +169,7 @@ class Engine:
             raise EngineError(f"no model for signature {signature!r}; there are {', '.join(self._paths)}")
         path = self._paths[signature]
         if path not in self._models:
-            model = open_model(path, self._threads, self._weight_cache)
+            model = open_model(path, self.threads, self._weight_cache)
             for other in (name for name, file in self._paths.items() if file == path and self._tensors):
                 _check_public(model, other, self._tensors)
             self._models[path] = model

@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 
 from runtime.bundle import Signature, TensorSpec
-from runtime.litert_c import CPU, Library, TensorType
+from runtime.litert_c import CPU, Library, TensorType, without_notices
 from runtime.model import Arrays, EngineError, Model
 from runtime.weight_cache import packed_weights
 
@@ -155,7 +155,9 @@ class _Compiled:
         self._text = ctypes.create_string_buffer("\n".join(lines).encode())
         library.call("SetOptionsHardwareAccelerators", options, CPU)
         library.add_cpu_options(options, self._text)
-        return self._own("CompiledModel", library.get("CreateCompiledModel", environment, model, options))
+        with without_notices():
+            handle = library.get("CreateCompiledModel", environment, model, options)
+        return self._own("CompiledModel", handle)
 
     def _part(self, model: int, index: int) -> tuple[str, _Part]:
         handle = self._library.get("GetModelSignature", model, index)

@@ -4,8 +4,11 @@ The interface changes between versions, and a wrong call ends the process: TESTE
 module was written against.
 """
 
+import contextlib
 import ctypes
 import functools
+import os
+from collections.abc import Iterator
 from ctypes import c_char_p, c_int, c_int32, c_int64, c_size_t, c_uint32, c_void_p
 from pathlib import Path
 from types import ModuleType
@@ -135,6 +138,42 @@ class Library:
     def destroy(self, kind: str, handle: int) -> None:
         """Frees what a `Create` function made."""
         self._functions[f"Destroy{kind}"](handle)
+
+
+@contextlib.contextmanager
+def without_notices() -> Iterator[None]:
+    """Keeps what TensorFlow Lite says as it makes its first delegate in a process away from the terminal.
+
+    LiteRT's log severity does not reach that line, and nothing sets TensorFlow Lite's own, so the C library's
+    `stderr`, a variable in GNU's, is another stream meanwhile. Standard error itself is never touched: what
+    Python and other processes write arrives.
+    """
+    if _STDERR is None:
+        yield
+        return
+    _STDERR.value = _nowhere()
+    try:
+        yield
+    finally:
+        _STDERR.value = _OWN_STDERR
+
+
+def _c_stderr() -> c_void_p | None:
+    """The C library's variable; None where it may not be set."""
+    library = ctypes.CDLL(None) if os.name == "posix" else None
+    return c_void_p.in_dll(library, "stderr") if hasattr(library, "gnu_get_libc_version") else None
+
+
+_STDERR = _c_stderr()
+_OWN_STDERR = _STDERR.value if _STDERR else None
+
+
+@functools.cache
+def _nowhere() -> int | None:
+    """A stream that keeps nothing. It stays open: another thread may be writing to it at any time."""
+    fopen = ctypes.CDLL(None).fopen
+    fopen.argtypes, fopen.restype = (c_char_p, c_char_p), c_void_p
+    return fopen(os.devnull.encode(), b"we") or _OWN_STDERR
 
 
 @functools.cache

@@ -26,8 +26,7 @@ _FORMS: dict[str, Any] = {
     "limits.parity": {"fp32": dict, "int8": dict},
     "limits.latency_ms": _NUMBER,
     "limits.memory_bytes": _NUMBER,
-    "weights": {"source": str, "detail": str},
-    "weights.sha256": str,
+    "weights": {"parts": dict},
     "parameters": {"total": int, _ANY: int},
     "budgets": [
         {"name": str, "limit": _NUMBER, "relation": {"<", "<=", ">="}, "value": (*_NUMBER, type(None)),
@@ -107,7 +106,9 @@ def check_parts(manifest: Mapping[str, Any], keys: tuple[str, ...], where: Path)
             value = value.get(name) if isinstance(value, Mapping) else None
         bad = _first_unlike(value, _FORMS[key], key)
         if bad is not None:
-            raise BundleError(f"{where}: the manifest has no usable {quoted(bad, plain=True)}; export it again")
+            raise BundleError(
+                f"{where}: the manifest has no usable {quoted(bad, plain=True)}; export it again"
+            )
 
 
 def _first_unlike(value: Any, form: Any, where: str) -> str | None:

@@ -11,12 +11,10 @@ import numpy as np
 from runtime.bundle import REGION_MASKS, REGIONS, Bundle
 from runtime.engines import Engine, open_engine
 from runtime.errors import InputError
+from runtime.lock import CallLock
 from runtime.preprocess import load_image
+from runtime.user import bound_norm, check_user
 from runtime.weight_cache import default_folder
-
-
-class UserVectorError(InputError):
-    """The app's user vector cannot be used."""
 
 
 class NoScreenError(RuntimeError):
@@ -45,7 +43,11 @@ REMEMBERED = 4096
 class ScreenEncoder:
     """Turns screenshots, typed text and a user vector into embeddings.
 
-    It remembers the last screen, so give each thread an encoder of its own.
+    Threads may share one: its calls wait for each other. `encode` is one call, but the last screen is
+    everyone's: between a thread's `encode_screen` and its `encode_text` another thread may encode its own.
+    Where threads look at different screens, give each an encoder of its own.
+
+    An encoder of one thread (`threads=1`) works in a forked process; one of more raises `ForkedError` there.
 
     Example:
         encoder = ScreenEncoder.load("dist/balanced")
@@ -57,6 +59,7 @@ class ScreenEncoder:
     def __init__(self, bundle: Bundle, engine: Engine) -> None:
         self.bundle = bundle
         self._engine = engine
+        self._lock = CallLock(engine.threads)
         self._tokenizer = bundle.open_tokenizer()
         self._screen_tokens: np.ndarray | None = None
         self._candidates: OrderedDict[str, np.ndarray] = OrderedDict()  # the latest used last
@@ -101,7 +104,8 @@ class ScreenEncoder:
         Args:
             image: A path, a PIL image or a uint8 array [h, w, 3], RGB, of any size.
             text: What the user has typed so far, of any length.
-            user: The app's user vector, [64] finite numbers; None = unknown user.
+            user: The app's user vector, [64] finite numbers of any length; None = unknown user. One longer
+                than the bundle's `max_user_norm` is scaled down to it.
 
         Returns:
             float32 [256], L2-normalized.
@@ -111,10 +115,11 @@ class ScreenEncoder:
             TokenizerError: The text is not a string.
             UserVectorError: The user vector has another length or a number that is not finite.
         """
-        ids = self._tokens(text)
-        vector = self._user(user)
-        self.encode_screen(image)
-        return self._fuse(ids, vector)
+        with self._lock:
+            ids = self._tokens(text)
+            vector = self._user(user)
+            self._see(image)
+            return self._fuse(ids, vector)
 
     def encode_screen(self, image: object) -> np.ndarray:
         """Encodes a screen and keeps it for the texts that follow.
@@ -128,7 +133,8 @@ class ScreenEncoder:
         Raises:
             ImageError: The image cannot be read.
         """
-        return self._see(image)["screen_tokens"][0].copy()
+        with self._lock:
+            return self._see(image)["screen_tokens"][0].copy()
 
     def regions(self, image: object) -> dict[str, np.ndarray]:
         """Finds the parts of a screen, and keeps it for the texts that follow, as `encode_screen` does.
@@ -150,7 +156,8 @@ class ScreenEncoder:
                 f"{self.bundle.path}: its regions are fixed (roi_method {method}); "
                 "export a preset that finds them, such as balanced_sam"
             )
-        return dict(zip(REGIONS, self._see(image)[REGION_MASKS][0].copy(), strict=True))
+        with self._lock:
+            return dict(zip(REGIONS, self._see(image)[REGION_MASKS][0].copy(), strict=True))
 
     def _see(self, image: object) -> dict[str, np.ndarray]:
         """Runs `vision` and keeps the screen's tokens."""
@@ -175,9 +182,10 @@ class ScreenEncoder:
             TokenizerError: The text is not a string.
             UserVectorError: The user vector has another length or a number that is not finite.
         """
-        if self._screen_tokens is None:
-            raise NoScreenError("no screen yet: call encode_screen(image) once before encode_text(text)")
-        return self._fuse(self._tokens(text), self._user(user))
+        with self._lock:
+            if self._screen_tokens is None:
+                raise NoScreenError("no screen yet: call encode_screen(image) once before encode_text(text)")
+            return self._fuse(self._tokens(text), self._user(user))
 
     def text_embedding(self, text: str) -> np.ndarray:
         """The text token alone, without a screen or a user, to compare texts with each other.
@@ -191,7 +199,8 @@ class ScreenEncoder:
         Raises:
             TokenizerError: The text is not a string.
         """
-        token = self._engine.run("text", self._tokens(text))["text_token"][0, 0]
+        with self._lock:
+            token = self._engine.run("text", self._tokens(text))["text_token"][0, 0]
         return token / np.float32(max(float(np.linalg.norm(token)), 1e-12))
 
     def rank(
@@ -221,8 +230,9 @@ class ScreenEncoder:
             ImageError, TokenizerError, UserVectorError: As for `encode`.
         """
         texts = check_candidates(candidates)
-        embedding = self.encode_text(text, user) if image is None else self.encode(image, text, user)
-        tokens = np.stack([self._candidate(candidate) for candidate in texts])  # [N, 256]
+        with self._lock:
+            embedding = self.encode_text(text, user) if image is None else self.encode(image, text, user)
+            tokens = np.stack([self._candidate(candidate) for candidate in texts])  # [N, 256]
         scores = np.clip(tokens.astype(np.float64) @ embedding.astype(np.float64), -1, 1)
         order = np.argsort(-scores, kind="stable")
         return [Ranked(texts[index], float(scores[index])) for index in order]
@@ -248,7 +258,9 @@ class ScreenEncoder:
 
     def _user(self, user: Sequence[float] | np.ndarray | None) -> np.ndarray:
         shape = self.bundle.tensors["user"].shape
-        return np.zeros(shape, np.float32) if user is None else check_user(user, shape[1])[None]
+        if user is None:
+            return np.zeros(shape, np.float32)
+        return bound_norm(check_user(user, shape[1]), self.bundle.max_user_norm)[None]
 
 
 def check_candidates(candidates: Iterable[str]) -> list[str]:
@@ -268,29 +280,3 @@ def check_candidates(candidates: Iterable[str]) -> list[str]:
                 f"candidates must be texts; the one at position {position} is {type(text).__name__}"
             )
     return texts
-
-
-def check_user(user: Sequence[float] | np.ndarray, length: int) -> np.ndarray:
-    """A user vector as float32 [length].
-
-    Raises:
-        UserVectorError: Not a flat sequence of numbers, another length, or a number that is not finite.
-    """
-    try:
-        array = np.asarray(user)
-        if array.dtype.kind not in "fiu":
-            raise ValueError
-    except ValueError:
-        raise UserVectorError(f"the user vector must be {length} numbers in a flat list") from None
-    if array.shape != (length,):
-        found = f"{array.size} numbers" if array.ndim == 1 else f"an array of shape {list(array.shape)}"
-        raise UserVectorError(f"the user vector must be {length} numbers, not {found}")
-    with np.errstate(over="ignore"):
-        vector = array.astype(np.float32)
-    bad = np.flatnonzero(~np.isfinite(vector))
-    if bad.size:
-        raise UserVectorError(
-            f"the user vector holds {array[bad[0]]} at position {bad[0]}: "
-            "every number must be finite (float32)"
-        )
-    return vector

@@ -10,6 +10,7 @@ refuses, are dropped.
 import os
 import re
 from bisect import bisect_right
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
@@ -21,6 +22,9 @@ CHARACTERS = Path(__file__).with_name("wordpiece_chars.tsv")
 MAX_WORD_CHARS = 100  # a longer word is unknown as a whole
 SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 _SPECIAL = re.compile("(" + "|".join(map(re.escape, SPECIAL_TOKENS)) + ")")
+_LONGEST_SPECIAL = max(map(len, SPECIAL_TOKENS))
+FIRST_READ = 1024
+"""Characters that are read of a longer text, at first."""
 _HANGUL_FIRST, _HANGUL_LAST = 0xAC00, 0xD7A3
 
 
@@ -61,18 +65,24 @@ class WordPieceTokenizer:
         """
         if not isinstance(text, str):
             raise TokenizerError(f"the text must be a string, not {type(text).__name__}")
-        ids = [self._start, *self._pieces(text, self.max_length - 2), self._end]
+        ids = [self._start, *first_pieces(text, self.max_length - 2, self._pieces), self._end]
         return padded(ids, self.max_length, self._pad)
 
-    def _pieces(self, text: str, limit: int) -> list[int]:
+    def _pieces(self, text: str, limit: int, whole: bool) -> list[int]:
+        if not whole:  # a special token may go on behind the end
+            opened = text.rfind("[", len(text) - _LONGEST_SPECIAL + 1)
+            text = text[:opened] if opened >= 0 else text
         pieces: list[int] = []
-        for part in _SPECIAL.split(text):
+        parts = _SPECIAL.split(text)
+        for number, part in enumerate(parts, 1):
             words = [part] if part in SPECIAL_TOKENS else part.translate(self._characters).split(" ")
-            for word in words:
+            if number == len(parts) and not whole:
+                words.pop()  # it may go on too
+            for word in filter(None, words):
                 if len(pieces) >= limit:
-                    return pieces[:limit]
+                    return pieces
                 pieces += self._word(word)
-        return pieces[:limit]
+        return pieces
 
     def _word(self, word: str) -> list[int]:
         """Ids of a word's pieces, each the longest that the vocabulary has at its place."""
@@ -90,6 +100,25 @@ class WordPieceTokenizer:
             pieces.append(piece)
             start = end
         return pieces
+
+
+def first_pieces(text: str, limit: int, pieces_of: Callable[[str, int, bool], list[int]]) -> list[int]:
+    """The first pieces of a text, read only as far as they need.
+
+    Args:
+        text: Of any length.
+        limit: Number of pieces, at most.
+        pieces_of: Called with a text, the limit, and whether the text is whole: it returns the pieces, at
+            least `limit` where there are as many; of a text that is not whole, only those that no further
+            characters would change.
+    """
+    read = FIRST_READ
+    while read < len(text):
+        pieces = pieces_of(text[:read], limit, False)
+        if len(pieces) >= limit:
+            return pieces[:limit]
+        read *= 8  # so that a text that has to be read to its end costs little more than once
+    return pieces_of(text, limit, True)[:limit]
 
 
 def padded(ids: list[int], length: int, pad: int) -> tuple[np.ndarray, np.ndarray]:

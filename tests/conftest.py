@@ -6,9 +6,16 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
+
+import encoder  # noqa: F401 - before torch, which it tells where to keep its files
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -26,6 +33,39 @@ def missing(reason: str) -> None:
     if os.environ.get("POCKET_REQUIRE_ALL") == "1":
         pytest.fail(f"{reason}, and POCKET_REQUIRE_ALL=1 demands it", pytrace=False)
     pytest.skip(reason)
+
+
+MARK = "POCKET_TEST_SESSION"
+"""Variable that every process inherits which a session of tests starts."""
+
+
+@pytest.fixture(scope="session", autouse=True)
+def nothing_is_left_behind(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """After the last test no process that one started runs, and the folder for temporary files is empty."""
+    tmp_path_factory.getbasetemp()  # pytest's own folder stays where it is
+    mark, folder = uuid.uuid4().hex, tempfile.mkdtemp(prefix="t-")  # sockets in it need a short path
+    os.environ |= {MARK: mark, "TMPDIR": folder}
+    tempfile.tempdir = None  # read the variable again
+    yield
+    deadline = time.monotonic() + 10
+    while (alive := _processes_with(mark)) and time.monotonic() < deadline:
+        time.sleep(0.2)
+    left = sorted(path.name for path in Path(folder).iterdir())
+    shutil.rmtree(folder, ignore_errors=True)
+    assert not alive, f"still running: {alive}"
+    assert not left, f"left in the folder for temporary files: {left}"
+
+
+def _processes_with(mark: str) -> list[str]:
+    """Other processes that have the mark, by number and command."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            marked = f"{MARK}={mark}".encode() in (path / "environ").read_bytes().split(b"\0")
+            command = (path / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+            if marked and command and int(path.name) != os.getpid():
+                found.append(f"{path.name} {command[:100]}")
+    return found
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -1,9 +1,12 @@
 """Command line: python -m android_demo.check DIST, which `make android` runs."""
 
 import argparse
+import os
 import sys
+import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
@@ -101,6 +104,14 @@ def _run(arguments: argparse.Namespace, stderr: IO[str]) -> int:
     return 0 if found.passed else 1
 
 
+@contextmanager
+def _java_files() -> Iterator[None]:
+    """Gives Java's programs a folder for their temporary files, which they leave behind."""
+    with tempfile.TemporaryDirectory(prefix="pocket-android-", ignore_cleanup_errors=True) as folder:
+        os.environ["JAVA_TOOL_OPTIONS"] = f"-Djava.io.tmpdir={folder} -XX:-UsePerfData"
+        yield
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the check.
 
@@ -109,7 +120,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     arguments = build_parser().parse_args(argv)
     try:
-        with quiet_engine() as stderr:
+        with quiet_engine() as stderr, _java_files():
             return _run(arguments, stderr)
     except InputError as error:
         sys.stderr.write(error_line(error))

@@ -1,5 +1,6 @@
 """What the tests on the JVM get: the app's assets, and inputs with what the Python runtime makes of them."""
 
+import base64
 import hashlib
 import json
 import shutil
@@ -8,7 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageCms
 
 from android_demo.check import ROOT, AndroidError, texts
 from android_demo.check.work import ASSETS, FIXTURES, digest, once, write_lines
@@ -18,15 +19,18 @@ from runtime.parity import GOLDEN, measure
 from runtime.preprocess import load_image
 from runtime.session import RegionsError, ScreenEncoder
 from runtime.tokenizers import FILES
+from runtime.user import bound_norm
 
 CALIBRATION = ROOT / "calibration_data"
 SHOWN = ("mail-0011", "feed-0012", "chat-0013", "shop-0013")  # light, dark, right to left, nobody types
 SEED = 9
+FLOAT32_MAX = float(np.finfo(np.float32).max)
 _SIZES = [  # height, width
     (1, 1), (1, 7), (7, 1), (2, 3), (97, 61), (128, 256), (255, 127), (256, 128), (257, 129), (512, 256),
     (640, 360), (1, 5000), (5000, 1), (1080, 2400), (2400, 1080), (2560, 1600), (3000, 4000),
 ]  # fmt: skip
 _ALPHA_SIZES = [(1, 1), (40, 30), (255, 127), (1200, 540)]
+DISPLAY_P3 = ROOT / "tests" / "data" / "display_p3.icc"
 
 
 def open_bundle(folder: Path) -> Bundle:
@@ -77,15 +81,17 @@ def make_assets(bundle: Bundle) -> None:
 
 def make_fixtures(bundle: Bundle) -> None:
     """Writes inputs for the tests on the JVM, and the Python runtime's answers beside them."""
-    sources = [ROOT / "runtime", CALIBRATION / "samples.jsonl", *texts.sources(), Path(__file__)]
+    sources = [ROOT / "runtime", DISPLAY_P3, CALIBRATION / "samples.jsonl", *texts.sources(), Path(__file__)]
     key = digest([*sources, bundle.path / MANIFEST])
 
     def make(folder: Path) -> None:
         parity = [sample for sample in _samples() if sample["split"] == "parity"]
         write_lines(folder / "images.jsonl", _images(folder, parity, bundle.image_size))
+        write_lines(folder / "profiles.jsonl", _profiles(folder, bundle.image_size))
         texts.write(folder / "tokenizers")
         texts.write_byte_bpe_bundle(bundle, folder / "byte_bpe_bundle", [sample["text"] for sample in parity])
         write_lines(folder / "embeddings.jsonl", _embeddings(bundle, parity))
+        write_lines(folder / "users.jsonl", _users(bundle))
         write_lines(folder / "regions.jsonl", _regions(bundle, parity))
         rows = measure(bundle, ["tflite"], ["int8"])
         (folder / "parity.json").write_text(json.dumps([asdict(row) for row in rows]))
@@ -119,13 +125,32 @@ def _images(folder: Path, parity: list[dict], size: tuple[int, int]) -> Iterator
         yield {"image": str(final), "group": group, "sha256": hashlib.sha256(pixels.tobytes()).hexdigest()}
 
 
-def _picture(path: Path, height: int, width: int, channels: int) -> Path:
+def _profiles(folder: Path, size: tuple[int, int]) -> Iterator[dict]:
+    """Pictures in files with ICC profiles, and their pixels themselves: two decoders round differently."""
+    (folder / "profiles").mkdir()
+    p3 = DISPLAY_P3.read_bytes()
+    srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    cases = {
+        "p3.png": (3, p3), "p3_alpha.png": (4, p3), "p3.webp": (3, p3), "p3.jpg": (3, p3),
+        "srgb.png": (3, srgb), "grey_p3.png": (1, p3), "damaged.png": (3, b"no profile"),
+        "cut.png": (3, p3[:200]),
+    }  # fmt: skip
+    for name, (channels, profile) in cases.items():
+        path = _picture(folder / "profiles" / name, 600, 300, channels, icc_profile=profile)
+        pixels = base64.b64encode(load_image(path, size).tobytes()).decode()
+        yield {"image": str(FIXTURES / path.relative_to(folder)), "pixels": pixels}
+
+
+def _picture(path: Path, height: int, width: int, channels: int, **options: bytes) -> Path:
     """A picture of gradients and hard edges, which compresses; with an alpha of every value."""
     random = np.random.default_rng(SEED)
     row, column, channel = np.ogrid[0:height, 0:width, 0:channels]
     slopes = random.integers(1, 40, (1, 1, channels))
     array = (slopes * (row // 3) + (41 - slopes) * column + 85 * channel + (row * column // 64) % 251) % 256
-    Image.fromarray(array.astype(np.uint8)).save(path, compress_level=1)
+    if path.suffix != ".jpg":
+        options |= {"compress_level": 1, "lossless": True}
+    pixels = array.astype(np.uint8)
+    Image.fromarray(pixels[..., 0] if channels == 1 else pixels).save(path, **options)
     return path
 
 
@@ -142,6 +167,17 @@ def _embeddings(bundle: Bundle, parity: list[dict]) -> Iterator[dict]:
             "embedding": embedding.tolist(), "candidates": candidates,
             "ranked": [list(entry) for entry in ranked],
         }  # fmt: skip
+
+
+def _users(bundle: Bundle) -> Iterator[dict]:
+    """User vectors of every scale, some of few numbers, and the bits of what the model gets of each."""
+    random = np.random.default_rng(SEED)
+    _, length = bundle.tensors["user"].shape
+    for scale in 10.0 ** np.linspace(-45, 38, 167):
+        user = np.clip(scale * random.uniform(-3.4, 3.4, length), -FLOAT32_MAX, FLOAT32_MAX)
+        user = (user * (random.random(length) < random.choice([1, 0.3]))).astype(np.float32)
+        bits = bound_norm(user, bundle.max_user_norm).view(np.int32)
+        yield {"user": user.tolist(), "bits": bits.tolist()}
 
 
 def _regions(bundle: Bundle, parity: list[dict]) -> Iterator[dict]:

@@ -13,11 +13,13 @@ from importlib.metadata import version
 from pathlib import Path
 
 from benchmarks.peers.job import Job
+from runtime.processes import end_with_parent
 
 
 def main(request_file: str, result_file: str) -> None:
     """Exports, and writes the files by part, the seconds that it took and the versions of the tools."""
     request = json.loads(Path(request_file).read_text())
+    end_with_parent(request["parent"])
     begin = time.perf_counter()
     module = importlib.import_module(request["module"])
     files = module.export(Job.from_dict(request["job"]))

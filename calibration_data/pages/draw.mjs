@@ -89,12 +89,15 @@ async function worker(browser, kits, out, next) {
 
 async function main([kits, executablePath, out, jobs]) {
   const lines = createInterface({ input: process.stdin })[Symbol.asyncIterator]();
-  const next = async () => { const { value, done } = await lines.next(); return done ? null : JSON.parse(value); };
+  let heard = true;
+  process.stdout.on("error", () => { heard = false; }); // the reader is gone: stop, and let the browser clean up
+  const next = async () => { const { value, done } = await lines.next(); return done || !heard ? null : JSON.parse(value); };
   const browser = await launch(kits, executablePath);
   try {
     await Promise.all(Array.from({ length: Number(jobs) }, () => worker(browser, kits, out, next)));
   } finally {
     await browser.close();
+    process.stdin.destroy();
   }
 }
 

@@ -36,6 +36,7 @@ async function worker(browser, kits, out, queue) {
 
 async function main([kits, executablePath, specsPath, out, jobs]) {
   const queue = JSON.parse(readFileSync(specsPath, "utf8"));
+  process.stdout.on("error", () => { queue.length = 0; }); // the reader is gone: stop, and let the browser clean up
   const browser = await launch(kits, executablePath);
   try {
     await Promise.all(Array.from({ length: Number(jobs) }, () => worker(browser, kits, out, queue)));

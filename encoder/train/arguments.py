@@ -28,9 +28,9 @@ def make_parser() -> Parser:
     add = parser.add_argument
     add("--preset", default="balanced", help=f"one of: {', '.join(PRESETS)} (default balanced)")
     add(
-        "--init", default="", metavar="FILE|PRESET",
-        help="safetensors file of the whole encoder to start from, or a preset: of its trained weights the "
-        "parts that both have are taken",
+        "--init", default="", metavar="FILE|PRESET|published",
+        help="safetensors file of the whole encoder to start from; a preset: of its trained weights the "
+        "parts that both have are taken; or published weights of backbone and text model",
     )  # fmt: skip
     add(
         "--teacher", default="", metavar="PRESET|FILE|PRESET=FILE|NAME",

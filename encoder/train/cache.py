@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+import runtime.images
 import runtime.preprocess
 from encoder.train import TrainError
 from runtime.preprocess import load_image
@@ -111,7 +112,8 @@ def _digest(path: Path) -> str:
 
 def _code_digest() -> str:
     """Pixels made by another preprocessing are other pixels."""
-    return hashlib.sha256(Path(runtime.preprocess.__file__).read_bytes()).hexdigest()[:12]
+    code = [Path(module.__file__).read_bytes() for module in (runtime.images, runtime.preprocess)]
+    return hashlib.sha256(b"".join(code)).hexdigest()[:12]
 
 
 @contextmanager

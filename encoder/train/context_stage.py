@@ -16,6 +16,7 @@ from calibration_data.samples import Sample
 from encoder.config import EncoderConfig
 from encoder.model import Encoder
 from encoder.regions import pooling_matrix
+from encoder.tokenizers import tokenizer_of
 from encoder.train import TrainError
 from encoder.train.align import Material
 from encoder.train.augment import augment
@@ -28,7 +29,6 @@ from encoder.train.options import ContextOptions
 from encoder.train.region_masks import mask_loss
 from encoder.train.rounding import round_activations
 from encoder.train.screen_bank import VISION, ScreenBank
-from encoder.train.text_data import tokenizer_of
 from encoder.train.text_stage import TextDistillation
 from encoder.train.validate import Validation
 from encoder.weights import is_published

@@ -107,7 +107,8 @@ class Options:
         teacher: preset or safetensors file of a whole encoder to imitate, or "".
         align: as `teacher`: an encoder whose fusion the context stage starts with, and whose tokens, as near
             as last linear layers bring them; or "".
-        init: safetensors file to start from; or a preset, of which the parts that both have are taken; or "".
+        init: safetensors file to start from; a preset, of which the parts that both have are taken;
+            `published`; or "".
         silence: residual blocks of the backbone to switch off, separated by commas.
         data: dataset folder.
     """

@@ -14,9 +14,10 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from encoder.config import CHECKPOINTS, PRESETS
+from encoder.packages import fetch_packaged
 from encoder.train import TrainError
 from encoder.train.checkpoint import save_tensors, write_file
-from encoder.weights import fetch_packaged, is_published
+from encoder.weights import is_published
 
 ROOT = Path(__file__).parents[2]
 FIGURES = {

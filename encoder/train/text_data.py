@@ -13,9 +13,7 @@ import torch
 from torch import Tensor
 
 from calibration_data.corpora import Text, texts
-from encoder.config import EncoderConfig
-from encoder.tokenizers import tokenizer_files
-from runtime.tokenizers import Tokenizer, open_tokenizer
+from runtime.tokenizers import Tokenizer
 
 PREFIX_SHARE = 0.4
 """Part of the texts that are shown half-typed: a beginning, cut anywhere, is to find the whole's place."""
@@ -137,12 +135,6 @@ class TextBatches:
 def prefix(text: str, chance: random.Random) -> str:
     """A random beginning of a text of at least 4 characters: cut anywhere after the second one."""
     return text[: chance.randint(2, len(text) - 1)]
-
-
-def tokenizer_of(config: EncoderConfig) -> Tokenizer:
-    """Opens the tokenizer of an encoder's text tower, the runtime's own."""
-    chosen = tokenizer_files(config)
-    return open_tokenizer(chosen.entry | {"max_length": config.text_max_length}, chosen.files.__getitem__)
 
 
 def token_ids(tokenizer: Tokenizer, text: str) -> np.ndarray:

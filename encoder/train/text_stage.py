@@ -18,15 +18,16 @@ from torch.nn.functional import normalize
 
 from encoder.config import VOCABULARY, EncoderConfig
 from encoder.model import Encoder
+from encoder.packages import CACHE
 from encoder.text import BertTiny
-from encoder.train.teacher import CACHE, MINILM, TeacherError, TextTeacher
+from encoder.tokenizers import tokenizer_of
+from encoder.train.teacher import MINILM, TeacherError, TextTeacher
 from encoder.train.text_data import (
     TextBatch,
     TextBatches,
     pad,
     prefix,
     token_ids,
-    tokenizer_of,
     training_texts,
 )
 from encoder.train.text_start import init_text_from_teacher

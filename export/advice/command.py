@@ -13,13 +13,14 @@ from rich.table import Table
 from rich.text import Text
 
 from encoder.config import PRESETS
+from encoder.provenance import Weights
 from export.advice.rules import PREFERENCES, Advice, Answers, Candidate, advise
 from export.matrix import results
 from export.matrix.tables import NOTHING, label, number
+from export.report.tables import open_console, print_table
 from runtime.errors import InputError
 from runtime.terminal import Parser
 
-WIDTH = 128  # of the table, where no terminal says
 YES, NO = ("y", "yes"), ("n", "no")
 
 
@@ -59,8 +60,7 @@ def run(options: argparse.Namespace) -> int:
         candidates = [candidate.to_dict() for candidate in advice.candidates]
         print(json.dumps(vars(advice) | {"answers": vars(answers), "candidates": candidates}))
     else:
-        console = Console() if sys.stdout.isatty() else Console(width=WIDTH)
-        _print(console, advice, answers)
+        _print(open_console(), advice, answers)
     return 0
 
 
@@ -132,7 +132,7 @@ def _print(console: Console, advice: Advice, answers: Answers) -> None:
 
     say(advice.preset, "bold green" if advice.fits else "bold yellow")
     say(f"{advice.reason[:1].upper()}{advice.reason[1:]}.")
-    console.print(_table(advice))
+    print_table(console, _table(advice))
     for candidate in advice.candidates:
         if candidate.obstacles:
             says = "does not fit: " if candidate.result is not None else ""
@@ -194,7 +194,7 @@ def _cells(candidate: Candidate) -> tuple[str, ...]:
         number(figures["parameters"]["total"], 2, 1e6),
         number(result.quality(), 1, 0.01),
         number(figures["parity"]["centred_min"], 3),
-        figures["weights"]["source"],
+        Weights.from_dict(figures["weights"]).source,
         str(candidate.weeks),
         fits,
     )

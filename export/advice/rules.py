@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from encoder.provenance import Weights
 from export import budgets
 from export.budgets import Budget
 from export.matrix.results import HOW_TO_MAKE, Result
@@ -106,7 +107,7 @@ def _candidate(name: str, result: Result | None, answers: Answers) -> Candidate:
             "was not measured" if result is None or not result.error else f"has no figures ({result.error})"
         )
         return Candidate(name, None, None, obstacles=(f"{reason}: {HOW_TO_MAKE}",))
-    trained = result.figures["weights"]["source"] != "random"
+    trained = not Weights.from_dict(result.figures["weights"]).random
     missed = [_said(budget) for budget in limits_of(result, answers.device) if budget.passed is False]
     work, obstacles = ["put the bundle into the app and try it"], []
     weeks = INTEGRATION_WEEKS

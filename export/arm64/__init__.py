@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -31,6 +33,45 @@ def available() -> Availability:
     if toolchain.is_set_up():
         return Availability(True, "")
     return Availability(False, f"the ARM64 emulator is not set up: {toolchain.HOW_TO_SET_UP}")
+
+
+def obstacle() -> str:
+    """Returns why the emulator can never be set up on this machine; nothing where it is, or can be."""
+    from export.arm64 import packages, toolchain
+    from export.arm64.errors import SetupError
+
+    try:
+        if not toolchain.is_set_up():
+            packages.check_machine()
+    except SetupError as error:
+        return str(error)
+    return ""
+
+
+@contextmanager
+def set_up_beside(on_step: Callable[[str], None]) -> Iterator[Future[str]]:
+    """Sets the emulator up in a thread, where it is not or is damaged; an interrupted caller ends it.
+
+    Args:
+        on_step: Called from that thread with what is being done.
+
+    Yields:
+        What becomes the reason why there is no emulator; nothing where there is one.
+    """
+    from export.arm64 import packages, toolchain
+    from export.arm64.errors import SetupError
+
+    def ensure() -> str:
+        try:
+            toolchain.ensure_toolchain(on_step)
+        except SetupError as error:
+            return str(error)
+        except OSError as error:
+            return f"{error.filename or 'disk'}: {error.strerror}"
+        return ""
+
+    with ThreadPoolExecutor(1) as pool, packages.stopped_with_caller():
+        yield pool.submit(ensure)
 
 
 def measure(

@@ -10,12 +10,13 @@ import threading
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from export.arm64.profiles import Profile
-from export.arm64.toolchain import Toolchain
+if TYPE_CHECKING:
+    from export.arm64.profiles import Profile
+    from export.arm64.toolchain import Toolchain
 
-GUEST = Path(__file__).parent / "guest"
+GUEST = Path(__file__).parents[2] / "export/arm64/guest"
 _ENGINE_MODULES = {".tflite": "ai_edge_litert.interpreter", ".onnx": "onnxruntime"}
 _FILE_TIMEOUT_S = 900  # of one model file; a hang is a failure like any other
 _LAST_LINES = 4

@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import os
-import tempfile
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, replace
-from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from export.arm64 import parity, results
-from export.arm64.emulator import GUEST, Failure, GuestFile, GuestRun, run_guest, stop_all
+from export.arm64 import results
+from export.arm64.emulator import Failure, GuestFile, stop_all
 from export.arm64.profiles import Profile, choose
 from export.arm64.report import (
     SHIPPED,
@@ -26,6 +22,7 @@ from export.arm64.report import (
     group_counts,
     sum_operators,
 )
+from export.arm64.runs import Inputs, Job, key_of, run_jobs
 from export.arm64.toolchain import Toolchain, cache_dir, open_toolchain
 from runtime.bundle import ENGINES, PRECISIONS, Bundle, select_files
 from runtime.parity import GOLDEN, load_golden
@@ -38,35 +35,6 @@ _MOST_WORKERS = 4
 _ORDER = ("vision", "text", "fuse", "encode")  # fuse runs again on the tokens of the two before
 
 OnProgress = Callable[[int, int, str], None]
-
-
-@dataclass(frozen=True)
-class _Job:
-    """The files of one engine and precision on one core; `alone` where they get a guest of their own."""
-
-    engine: str
-    precision: str
-    profile: Profile
-    files: tuple[GuestFile, ...]
-    alone: bool
-
-    @property
-    def runs(self) -> int:
-        return sum(file.runs for file in self.files)
-
-    @property
-    def title(self) -> str:
-        return f"{self.engine} {self.precision} on {self.profile.name}"
-
-
-@dataclass(frozen=True)
-class _Inputs:
-    """What all jobs of a measurement share."""
-
-    bundle: Bundle
-    golden: Mapping[str, np.ndarray]
-    limits: Mapping[str, Mapping[str, float]]
-    toolchain: Toolchain
 
 
 def measure(
@@ -101,7 +69,7 @@ def measure(
         _job(bundle, e, p, profile, chosen[0], len(golden["image"])) for profile in chosen for e, p in pairs
     ]
     emulator = toolchain or open_toolchain()
-    found = _run_all(jobs, _Inputs(bundle, golden, limits["parity"], emulator), progress)
+    found = _run_all(jobs, Inputs(bundle, golden, limits["parity"], emulator), progress)
     return Arm64Report(
         preset=bundle.manifest["preset"],
         profiles=tuple(chosen),
@@ -114,9 +82,7 @@ def measure(
     )
 
 
-def _job(
-    bundle: Bundle, engine: str, precision: str, profile: Profile, target: Profile, samples: int
-) -> _Job:
+def _job(bundle: Bundle, engine: str, precision: str, profile: Profile, target: Profile, samples: int) -> Job:
     """The shipped model runs every golden row on the target; elsewhere a few, evenly spread, are enough."""
     shipped, on_target = (engine, precision) == SHIPPED, profile == target
     alone = shipped and on_target
@@ -134,10 +100,10 @@ def _job(
         )
         for name, signatures in sorted(served.items(), key=lambda item: _ORDER.index(item[1][0]))
     )  # fmt: skip
-    return _Job(engine, precision, profile, files, alone)
+    return Job(engine, precision, profile, files, alone)
 
 
-def _run_all(jobs: list[_Job], inputs: _Inputs, progress: OnProgress) -> list[dict[str, Any]]:
+def _run_all(jobs: list[Job], inputs: Inputs, progress: OnProgress) -> list[dict[str, Any]]:
     """Returns the jobs' values, in their order: those on disk, and the others from guests side by side."""
     total, done, lock = sum(job.runs for job in jobs), 0, threading.Lock()
 
@@ -147,7 +113,7 @@ def _run_all(jobs: list[_Job], inputs: _Inputs, progress: OnProgress) -> list[di
             done += runs
             progress(done, total, what)
 
-    keys = [_key(job, inputs) for job in jobs]
+    keys = [key_of(job, inputs) for job in jobs]
     values = [results.load(cache_dir() / "results", key) for key in keys]
     groups: dict[tuple[str, bool], list[int]] = {}
     for index, (job, value) in enumerate(zip(jobs, values, strict=True)):
@@ -157,7 +123,7 @@ def _run_all(jobs: list[_Job], inputs: _Inputs, progress: OnProgress) -> list[di
             advance(job.runs, job.title)
 
     def run(indices: list[int]) -> None:
-        for index, value in zip(indices, _run_jobs([jobs[i] for i in indices], inputs, advance), strict=True):
+        for index, value in zip(indices, run_jobs([jobs[i] for i in indices], inputs, advance), strict=True):
             values[index] = value
             if not value["failures"]:
                 results.store(cache_dir() / "results", keys[index], value)
@@ -172,58 +138,7 @@ def _run_all(jobs: list[_Job], inputs: _Inputs, progress: OnProgress) -> list[di
     return values
 
 
-def _key(job: _Job, inputs: _Inputs) -> str:
-    core = [job.profile.name, job.profile.qemu_cpu, job.profile.cpuinfo, job.profile.hidden_hwcap]
-    entries = inputs.bundle.files
-    files = [
-        [entries[file.path.name]["sha256"], file.signatures, file.rows, file.samples, file.operators]
-        for file in job.files
-    ]
-    host = [version(name) for name in ("numpy", "ai-edge-litert", "onnxruntime")]
-    program = results.files_digest([*GUEST.glob("*.py"), Path(parity.__file__), Path(__file__)])
-    tools = [inputs.toolchain.versions, host, program]
-    return results.digest([core, files, entries[GOLDEN]["sha256"], inputs.limits.get(job.precision), tools])
-
-
-def _run_jobs(jobs: list[_Job], inputs: _Inputs, advance: Callable[[int, str], None]) -> list[dict[str, Any]]:
-    """Emulates jobs of one core in one guest, and compares what they computed."""
-    files = [file for job in jobs for file in job.files]
-    titles = {file.path.name: job.title for job in jobs for file in job.files}
-    with tempfile.TemporaryDirectory(prefix="pocket-arm64-") as work_dir:
-        guest = run_guest(
-            inputs.toolchain, jobs[0].profile, files, inputs.bundle.file(GOLDEN), Path(work_dir),
-            lambda name: advance(1, titles[name]),
-        )  # fmt: skip
-        return [_evaluate(job, guest, inputs) for job in jobs]
-
-
-def _evaluate(job: _Job, guest: GuestRun, inputs: _Inputs) -> dict[str, Any]:
-    ran = [
-        replace(file, rows=guest.rows[file.path.name]) for file in job.files if file.path.name in guest.rows
-    ]
-    rows = ran[0].rows if ran else ()
-    names = {file.path.name for file in job.files}
-    outputs = parity.read_outputs(guest.outputs_dir / job.files[0].group, ran)
-    fixed = {"engine": job.engine, "precision": job.precision, "profile": job.profile.name}
-    expected = {
-        "pytorch": parity.golden_outputs(outputs, inputs.golden, rows),
-        "host": parity.run_host(ran, inputs.golden),
-    }
-    limits = inputs.limits.get(job.precision, {})
-    found = [
-        asdict(row)
-        for against, values in expected.items()
-        for row in parity.compare(outputs, values, inputs.golden, rows, limits, **fixed, against=against)
-    ]
-    return {
-        "counts": {name: counts for name, counts in guest.counts.items() if name in names},
-        "operators": {name: counts for name, counts in guest.operators.items() if name in names},
-        "parity": found,
-        "failures": [failure.to_dict() for failure in guest.failures if failure.file in names],
-    }
-
-
-def _costs(jobs: list[_Job], found: list[dict[str, Any]]) -> list[SignatureCost]:
+def _costs(jobs: list[Job], found: list[dict[str, Any]]) -> list[SignatureCost]:
     counts: dict[tuple[str, str, str, str], dict[str, list[float]]] = {}
     for job, value in zip(jobs, found, strict=True):
         for file, signatures in value["counts"].items():
@@ -233,7 +148,7 @@ def _costs(jobs: list[_Job], found: list[dict[str, Any]]) -> list[SignatureCost]
     return [SignatureCost(*key, *group_counts(by_profile)) for key, by_profile in counts.items()]
 
 
-def _operators(jobs: list[_Job], found: list[dict[str, Any]], target: Profile) -> list[OperatorCost]:
+def _operators(jobs: list[Job], found: list[dict[str, Any]], target: Profile) -> list[OperatorCost]:
     costs = []
     for job, value in zip(jobs, found, strict=True):
         if (job.engine, job.precision) == SHIPPED and job.profile == target:

@@ -10,10 +10,14 @@ import os
 import platform
 import re
 import shutil
+import signal
 import subprocess
 import sys
+import threading
 import zipfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from importlib.util import find_spec
 from pathlib import Path
 
 from export.arm64.errors import SetupError
@@ -33,8 +37,11 @@ _PLATFORMS = (
     "manylinux2014_aarch64",
 )
 _TIMEOUT_S = 600
+_ANSWER_S, _LISTS_S = 10, 60  # of a server, of the first thing to fetch: no network must not cost minutes
 _COMMANDS = ("apt-get", "apt-cache", "dpkg", "dpkg-deb", "ldd", "cc")
 _URI_LINE = re.compile(r"^'[^']*' (?P<file>\S+) (?P<size>\d+) (?P<hash>\S*)$", re.MULTILINE)
+_running: set[subprocess.Popen] = set()
+_stopping = threading.Event()
 
 
 def check_machine() -> None:
@@ -48,6 +55,8 @@ def check_machine() -> None:
             f"the ARM64 emulator cannot be set up: {', '.join(absent)} not found; "
             "it needs Debian or Ubuntu with gcc installed (apt-get install gcc)"
         )
+    if find_spec("pip") is None:
+        raise SetupError(f"the ARM64 emulator cannot be set up: {sys.executable} has no pip")
 
 
 class Apt:
@@ -56,11 +65,12 @@ class Apt:
     def __init__(self, folder: Path) -> None:
         for part in ("lists/partial", "cache/archives/partial"):
             (folder / part).mkdir(parents=True, exist_ok=True)
-        self.host = _run(["dpkg", "--print-architecture"]).strip()
+        self.host = run(["dpkg", "--print-architecture"]).strip()
         settings = {
             "Dir::State": folder, "Dir::State::lists": folder / "lists", "Dir::Cache": folder / "cache",
             "Dir::State::status": "/dev/null", "APT::Architectures": f"{self.host},arm64",
-            "APT::Sandbox::User": "", "Acquire::Languages": "none", "Acquire::Retries": "2",
+            "APT::Sandbox::User": "", "Acquire::Languages": "none", "Acquire::Retries": "1",
+            "Acquire::http::Timeout": _ANSWER_S, "Acquire::https::Timeout": _ANSWER_S,
             "Acquire::IndexTargets::deb::DEP-11::DefaultEnabled": "false", "Debug::NoLocking": "true",
         }  # fmt: skip
         self._options = [f"-o{key}={value}" for key, value in settings.items()]
@@ -71,9 +81,8 @@ class Apt:
         Raises:
             SetupError: They cannot be had, or the sources offer nothing for ARM64.
         """
-        _run(
-            ["apt-get", "-q", *self._options, "update"], "cannot fetch the package lists: is there a network?"
-        )
+        command = ["apt-get", "-q", *self._options, "update"]
+        run(command, "cannot fetch the package lists: is there a network?", timeout=_LISTS_S)
         if not self._listed(["libc6:arm64", f"{EMULATOR_PACKAGE}:{self.host}"]):
             raise SetupError(
                 "apt's sources offer no ARM64 packages, or there is no network; "
@@ -99,9 +108,7 @@ class Apt:
             for file, digest in wanted.items():
                 if not _is_intact(folder / file, digest):
                     (folder / file).unlink(missing_ok=True)
-            _run(
-                ["apt-get", "-q", *self._options, "download", *stale], "cannot download packages", cwd=folder
-            )
+            run(["apt-get", "-q", *self._options, "download", *stale], "cannot download packages", cwd=folder)
         for file, digest in wanted.items():
             if not _is_intact(folder / file, digest):
                 raise SetupError(
@@ -115,7 +122,7 @@ class Apt:
             f"--no-{kind}"
             for kind in ("recommends", "suggests", "breaks", "conflicts", "replaces", "enhances")
         ]
-        text = _run(["apt-cache", *self._options, "depends", *only, *packages])
+        text = run(["apt-cache", *self._options, "depends", *only, *packages])
         names = re.findall(r"^\s*(?:Pre)?Depends: ([a-z0-9][a-z0-9.+-]*)", text, re.MULTILINE)
         return [f"{name}:{self.host}" for name in dict.fromkeys(names)]
 
@@ -147,7 +154,8 @@ def download_wheels(folder: Path) -> list[Path]:
         "cp",
     ]
     command += [f"--platform={name}" for name in _PLATFORMS]
-    _run([*command, "--dest", str(folder), "-r", str(WHEELS_FILE)], "cannot download the ARM64 wheels")
+    command += ["--timeout", str(_ANSWER_S), "--retries", "1"]
+    run([*command, "--dest", str(folder), "-r", str(WHEELS_FILE)], "cannot download the ARM64 wheels")
     return sorted(folder.glob("*.whl"))
 
 
@@ -156,7 +164,7 @@ def unpack(archives: Iterable[Path], folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for archive in archives:
         if archive.suffix == ".deb":
-            _run(["dpkg-deb", "-x", str(archive), str(folder)], f"{archive}: cannot unpack it")
+            run(["dpkg-deb", "-x", str(archive), str(folder)], f"{archive}: cannot unpack it")
         else:
             with zipfile.ZipFile(archive) as wheel:
                 wheel.extractall(folder)
@@ -164,7 +172,7 @@ def unpack(archives: Iterable[Path], folder: Path) -> None:
 
 def missing_libraries(program: Path, library_path: str) -> list[str]:
     """Returns the shared libraries that a program of the host lacks."""
-    text = _run(["ldd", str(program)], env={**os.environ, "LD_LIBRARY_PATH": library_path})
+    text = run(["ldd", str(program)], env={**os.environ, "LD_LIBRARY_PATH": library_path})
     return re.findall(r"^\s*(\S+) => not found", text, re.MULTILINE)
 
 
@@ -174,28 +182,58 @@ def compile_plugin(source: Path, target: Path) -> None:
     Raises:
         SetupError: The compiler fails.
     """
-    _run(["cc", "-O2", "-shared", "-fPIC", "-o", str(target), str(source)], f"cannot compile {source.name}")
+    run(["cc", "-O2", "-shared", "-fPIC", "-o", str(target), str(source)], f"cannot compile {source.name}")
 
 
 def _is_intact(path: Path, sha256: str) -> bool:
     return path.is_file() and hashlib.sha256(path.read_bytes()).hexdigest() == sha256
 
 
-def _run(command: Sequence[str], problem: str = "", **options) -> str:
+def run(command: Sequence[str], problem: str = "", *, timeout: float = _TIMEOUT_S, **options) -> str:
+    """Runs a command and returns its output; `stopped_with_caller` may end it.
+
+    Raises:
+        SetupError: It fails, takes too long or was ended; the message has the command's last line.
+    """
+    problem = problem or " ".join(command[:2])
+    pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen(command, text=True, start_new_session=True, **pipes, **options) as process:
+        _running.add(process)
+        try:
+            check_not_stopped()
+            out, err = process.communicate(timeout=timeout)
+        except subprocess.TimeoutExpired as error:
+            raise SetupError(f"{problem}: not done in {timeout:g} s") from error
+        finally:
+            _end(process)
+            _running.discard(process)
+    if process.returncode != 0:
+        lines = [line for line in (err or out).splitlines() if line.strip()]
+        last = lines[-1].strip() if lines else f"exit status {process.returncode}"
+        raise SetupError(f"{problem}: {last}")
+    return out
+
+
+@contextmanager
+def stopped_with_caller() -> Iterator[None]:
+    """Ends what `run` runs in other threads, and starts nothing more, where the caller is interrupted."""
+    _stopping.clear()
     try:
-        result = subprocess.run(
-            command,
-            capture_output=True,
-            text=True,
-            timeout=_TIMEOUT_S,
-            check=False,
-            stdin=subprocess.DEVNULL,
-            **options,
-        )
-    except subprocess.TimeoutExpired as error:
-        raise SetupError(f"{problem or command[0]}: no answer in {_TIMEOUT_S} s") from error
-    if result.returncode != 0:
-        lines = [line for line in (result.stderr or result.stdout).splitlines() if line.strip()]
-        last = lines[-1].strip() if lines else f"exit status {result.returncode}"
-        raise SetupError(f"{problem or ' '.join(command[:2])}: {last}")
-    return result.stdout
+        yield
+    except BaseException:
+        _stopping.set()
+        for process in list(_running):
+            _end(process)
+        raise
+
+
+def check_not_stopped() -> None:
+    """Raises SetupError where the caller was interrupted."""
+    if _stopping.is_set():
+        raise SetupError("the set-up of the ARM64 emulator was stopped")
+
+
+def _end(process: subprocess.Popen) -> None:
+    if process.poll() is None:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)

@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from export.arm64.emulator import Failure
-from export.arm64.profiles import Profile
+if TYPE_CHECKING:
+    from export.arm64.emulator import Failure
+    from export.arm64.profiles import Profile
 
 SHIPPED = ("tflite", "int8")
 PATHS = {"encode": ("vision", "text", "fuse"), "keystroke": ("text", "fuse")}

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +14,6 @@ _KEPT = 400
 def digest(parts: Any) -> str:
     """Returns a short digest of JSON-able values."""
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:24]
-
-
-def files_digest(paths: Iterable[Path]) -> str:
-    """Returns a digest of files' names and contents."""
-    total = hashlib.sha256()
-    for path in sorted(paths):
-        total.update(path.name.encode() + b"\0" + path.read_bytes())
-    return total.hexdigest()
 
 
 def load(folder: Path, key: str) -> dict[str, Any] | None:

@@ -21,6 +21,7 @@ from export.arm64.report import (
     worst_spread,
 )
 from export.arm64.validation import TOLERANCE, Validation
+from export.report.tables import print_table
 
 _OPERATORS_SHOWN = 14
 _BAR_WIDTH = 24
@@ -65,7 +66,7 @@ def print_costs(console: Console, report: Arm64Report) -> None:
         ]
         model = f"{cost.engine} {cost.precision}"
         table.add_row(model, cost.signature, "-" if count is None else f"{count:.4g}", *ms)
-    console.print(table)
+    print_table(console, table)
 
 
 def print_paths(console: Console, report: Arm64Report) -> None:
@@ -82,7 +83,7 @@ def print_paths(console: Console, report: Arm64Report) -> None:
                     path, profile.name, profile.title, str(profile.year), f"{count:.4g}",
                     f"{profile.milliseconds(count):.2f}", f"{low:.1f}-{high:.1f}",
                 )  # fmt: skip
-    console.print(table)
+    print_table(console, table)
 
 
 def print_parts(console: Console, report: Arm64Report) -> None:
@@ -93,7 +94,7 @@ def print_parts(console: Console, report: Arm64Report) -> None:
     total = sum(counts.values()) or 1.0
     for part, count in counts.items():
         table.add_row(part, _bar(count / total), f"{count:.4g}", f"{count / total:.1%}")
-    console.print(table)
+    print_table(console, table)
 
 
 def print_operators(console: Console, report: Arm64Report) -> None:
@@ -113,7 +114,7 @@ def print_operators(console: Console, report: Arm64Report) -> None:
         others = sum(cost.minsns for cost in rest)
         times = str(sum(cost.times for cost in rest))
         table.add_row(f"{len(rest)} more kinds", "", "", times, f"{others:.3g}", f"{others / total:.1%}")
-    console.print(table)
+    print_table(console, table)
 
 
 def merge_signatures(operators: Iterable[OperatorCost]) -> list[OperatorCost]:
@@ -150,7 +151,7 @@ def print_parity(console: Console, report: Arm64Report) -> None:
                 f"{host.max_abs:.1e}",
                 f"{host.cosine_min:.4f}", style=None if row.passed and host.passed else "red",
             )  # fmt: skip
-    console.print(table)
+    print_table(console, table)
 
 
 def print_verdicts(console: Console, verdicts: Iterable[Verdict]) -> None:
@@ -164,7 +165,7 @@ def print_verdicts(console: Console, verdicts: Iterable[Verdict]) -> None:
             ("* " if verdict.gated else "  ") + verdict.name, verdict.profile,
             f"{verdict.relation} {verdict.limit:g}{unit}", f"{verdict.value:.4g}{unit}", word,
         )  # fmt: skip
-    console.print(table)
+    print_table(console, table)
 
 
 def _table(title: str, caption: str | None = None) -> Table:
@@ -199,13 +200,13 @@ def print_validation(console: Console, validation: Validation) -> None:
             found.network, found.profile, f"{found.minsns:.4g}", f"{found.published_ms:g}",
             f"{found.predicted_ms:.1f}", f"{found.error:+.1%}", style=style,
         )  # fmt: skip
-    console.print(table)
+    print_table(console, table)
     ratios = _table("fp32 over a lower precision: instructions counted here, and times that were published")
     _columns(ratios, ["network", "precision", "profile"], ["counted"])
     ratios.add_column("published")
     for ratio in validation.ratios:
         ratios.add_row(ratio.network, ratio.precision, ratio.profile, f"{ratio.counted:.2f}", ratio.published)
-    console.print(ratios)
+    print_table(console, ratios)
     worst = max(abs(found.error) for found in validation.predictions)
     verdict = "[green]pass[/]" if validation.passed else "[bold red]FAIL[/]"
     console.print(f"largest error {worst:.1%}, limit {TOLERANCE:.0%}: {verdict}")
@@ -221,4 +222,4 @@ def print_baseline(console: Console, preset: str, found: Iterable[Comparison]) -
         word = Text("pass", style="green") if entry.passed else Text("FAIL", style="bold red")
         committed = "-" if before is None else f"{before:g}"
         table.add_row(entry.signature, entry.profile, committed, f"{entry.minsns:g}", change, word)
-    console.print(table)
+    print_table(console, table)

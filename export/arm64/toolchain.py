@@ -8,7 +8,7 @@ import json
 import os
 import re
 import shutil
-import subprocess
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -26,6 +26,7 @@ _SOURCE = _HERE / "counter.c"
 _STAMP = "stamp.json"
 _OLDEST_QEMU, _NEWEST_QEMU = (7, 0), (8, 99)  # since the Cortex-A76; before plugin API version 2
 _IMPORTS = ("numpy", "ai_edge_litert.interpreter", "onnxruntime")
+_BROKEN = "the emulator does not work here"
 _CLOCK_TEST = (
     "import time\n"
     "def insns(n):\n"
@@ -106,11 +107,15 @@ def _locked(cache: Path, on_step: OnStep) -> Iterator[None]:
     except OSError as error:
         raise SetupError(f"{cache}: cannot write the emulator's cache: {error.strerror}") from error
     with lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            on_step("waiting for another set-up to finish")
-            fcntl.flock(lock, fcntl.LOCK_EX)
+        while True:
+            packages.check_not_stopped()
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                on_step("waiting for another set-up")
+                time.sleep(0.2)
+            else:
+                break
         yield
 
 
@@ -119,12 +124,12 @@ def _build(cache: Path, on_step: OnStep) -> None:
     packages.check_machine()
     downloads, partial, final = cache / "downloads", cache / "toolchain.partial", cache / "toolchain"
     apt = packages.Apt(cache / "apt")
-    on_step("fetching package lists")
+    on_step("package lists")
     apt.update()
-    on_step("downloading the emulator and an ARM64 user space")
+    on_step("downloading it and a user space")
     emulator = apt.download([f"{packages.EMULATOR_PACKAGE}:{apt.host}"], downloads)
     user_space = apt.download([f"{name}:arm64" for name in packages.ARM64_PACKAGES], downloads)
-    on_step("downloading the ARM64 engines")
+    on_step("downloading the engines")
     wheels = packages.download_wheels(downloads / "wheels")
     on_step("unpacking")
     for stale in (partial, final):
@@ -135,7 +140,7 @@ def _build(cache: Path, on_step: OnStep) -> None:
     packages.unpack(user_space, partial / "root")
     packages.unpack(wheels, partial / "site")
     packages.compile_plugin(_SOURCE, partial / "counter.so")
-    on_step("compiling Python's modules inside of the emulator")
+    on_step("compiling Python's modules")
     qemu_version = _check_emulator(partial)
     versions = {"qemu": qemu_version} | dict(wheel.name.split("-")[:2] for wheel in wheels)
     _write_stamp(partial, versions)
@@ -215,7 +220,7 @@ def _check_emulator(partial: Path) -> str:
     """Runs the guest once, which also writes Python's compiled modules; returns the emulator's version."""
     environment = {"LD_LIBRARY_PATH": _library_path(partial / "host")}
     qemu = str(partial / "host/usr/bin/qemu-aarch64")
-    text = _output([qemu, "--version"], environment)
+    text = packages.run([qemu, "--version"], _BROKEN, env=environment)
     match = re.search(r"version (\d+)\.(\d+)\S*", text)
     if not match or not _OLDEST_QEMU <= (int(match[1]), int(match[2])) <= _NEWEST_QEMU:
         found = text.splitlines()[0] if text else "nothing"
@@ -227,18 +232,8 @@ def _check_emulator(partial: Path) -> str:
     cpu_file.parent.mkdir(exist_ok=True)
     cpu_file.write_text(choose(None)[0].cpuinfo)
     program = _CLOCK_TEST + "".join(f"import {name}\n" for name in _IMPORTS)
-    _output([*command, "-c", program], environment)
+    packages.run([*command, "-c", program], _BROKEN, env=environment)
     return match[0].removeprefix("version ")
-
-
-def _output(command: list[str], environment: dict[str, str]) -> str:
-    result = subprocess.run(
-        command, env=environment, capture_output=True, text=True, timeout=300, check=False
-    )
-    if result.returncode != 0:
-        lines = result.stderr.strip().splitlines() or [f"exit status {result.returncode}"]
-        raise SetupError(f"the emulator does not work here: {lines[-1]}")
-    return result.stdout
 
 
 def _recipe() -> str:

@@ -13,12 +13,14 @@ from typing import Any
 
 import numpy as np
 
-from export.arm64 import networks, results
-from export.arm64.emulator import GUEST, GuestFile, run_guest, stop_all
+from export.arm64 import emulator, networks, results
+from export.arm64.emulator import GuestFile, run_guest, stop_all
 from export.arm64.errors import Arm64Error
 from export.arm64.profiles import choose
 from export.arm64.report import significant
 from export.arm64.toolchain import Toolchain, cache_dir
+from export.sources import sources_digest
+from runtime.bundle import file_sha256
 
 TOLERANCE = 0.10
 PUBLISHED_MS = {
@@ -180,8 +182,8 @@ def _count_all(
 def _count(profile_name: str, precision: str, paths: list[Path], toolchain: Toolchain) -> dict[str, float]:
     profile = choose([profile_name])[0]
     core = [profile.qemu_cpu, profile.cpuinfo, profile.hidden_hwcap]
-    contents = [results.files_digest([path]) for path in paths]
-    key = results.digest([core, contents, results.files_digest(GUEST.glob("*.py")), toolchain.versions])
+    contents = [[path.name, file_sha256(path)] for path in paths]
+    key = results.digest([core, contents, sources_digest(emulator.__name__), toolchain.versions])
     counts = results.load(cache_dir() / "results", key)
     if counts is None:
         with tempfile.TemporaryDirectory(prefix="pocket-arm64-") as work_dir:

@@ -4,27 +4,25 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from encoder.config import PRESETS, preset
-from export.budgets import Budget
+from encoder.provenance import Weights
+from export.budgets import SHIPPED, Budget
 from export.checklist.entries import ITEMS, Entry, measure
-from export.report.console import STYLES, print_budgets, print_weights
-from export.report.format import budget_row
+from export.report.console import print_budgets, print_rows, print_weights
 from export.report.progress import engine_progress
+from export.report.tables import open_console
+from export.report.verdicts import Row, row_of
 from export.request import ROOT
 from runtime.bundle import Bundle
 from runtime.manifest import MANIFEST, BundleError
 from runtime.terminal import Parser
 
 EXIT_GATE = 1
-WIDTH = 128  # of the tables, where no terminal says
 
 
 def make_parser() -> Parser:
@@ -65,32 +63,30 @@ def run(options: argparse.Namespace) -> int:
         further = [{"item": None, **budget.to_dict(), "gated": True} for budget in others]
         print(json.dumps([entry.to_dict() for entry in entries] + further))
     else:
-        console = Console() if sys.stdout.isatty() else Console(width=WIDTH)
-        print_weights(console, bundle.manifest["weights"])
-        console.print(_table(entries, bundle.manifest["preset"]))
+        console = open_console()
+        print_weights(console, Weights.from_dict(bundle.manifest["weights"]))
+        console.print(Text(f"\nchecklist of {bundle.manifest['preset']}", style="italic"))
+        print_rows(console, _rows(entries), always_how=True)
         if others:
+            console.print(Text("\nfurther limits", style="italic"))
             print_budgets(console, others)
+        console.print()
         console.print(Text(_summary(entries, others), style="bold"))
     failed = any(entry.failed for entry in entries) or any(budget.passed is False for budget in others)
     return EXIT_GATE if failed else 0
 
 
-def _table(entries: Sequence[Entry], name: str) -> Table:
-    table = Table(title=f"checklist of {name}", title_justify="left")
-    for title in ("", "item", "what", "limit", "value", "verdict", "how"):
-        number = title in ("limit", "value")
-        table.add_column(title, justify="right" if number else "left", no_wrap=number or title == "item")
+def _rows(entries: Sequence[Entry]) -> list[Row]:
+    """An item's first line has its number and name, the others say what they limit."""
+    rows: list[Row] = []
     shown = ""
     for entry in entries:
-        row, first = budget_row(entry.budget), entry.item != shown
+        name = f"{ITEMS.index(entry.item) + 1} {entry.item}"
+        if entry.item == shown:
+            name = "  " + entry.budget.name.removeprefix(f"{SHIPPED} ").removeprefix("latency of encode, ")
         shown = entry.item
-        place, item = (str(ITEMS.index(shown) + 1), shown) if first else ("", "")
-        verdict = Text(row["verdict"], style=STYLES[entry.budget.passed])
-        if not entry.gated:
-            verdict = Text(f"{row['verdict'].lower()}, not gated", style="dim")
-        how = Text(row["how"])  # a path in brackets is no markup
-        table.add_row(place, item, Text(row["name"]), row["limit"], row["value"], verdict, how)
-    return table
+        rows.append(row_of(entry.budget, name, gated=entry.gated))
+    return rows
 
 
 def _summary(entries: Sequence[Entry], others: Sequence[Budget]) -> str:

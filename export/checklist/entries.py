@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from encoder.provenance import Weights
 from export import arm64, budgets
 from export.arm64.report import SHIPPED
 from export.budgets import Budget
@@ -61,6 +62,7 @@ def measure(bundle: Bundle) -> list[Entry]:
     """
     counted = ("arm64",) if "arm64" in bundle.manifest else ()
     bundle.require("preset", "weights", "parameters", "budgets", *counted)
+    weights = Weights.from_dict(bundle.manifest["weights"])
     runs = run_files(bundle)
     shipped = bundle.file(budgets.SHIPPED).stat().st_size
     parameters, on_disk = budgets.size_budgets(bundle.manifest["parameters"]["total"], shipped)
@@ -71,7 +73,7 @@ def measure(bundle: Bundle) -> list[Entry]:
         *latency_entries(_counted(bundle)),
         Entry(SIZE, on_disk),
         Entry(SIZE, _memory(bundle)),
-        Entry(WEIGHTS, budgets.weights_budget(bundle.manifest["weights"])),
+        Entry(WEIGHTS, budgets.weights_budget(weights)),
     ]
 
 
@@ -139,7 +141,7 @@ def _check_outputs(
 def latency_entries(report: Mapping[str, Any] | None) -> list[Entry]:
     """Judges a whole encode on every phone of an ARM64 report, in its JSON form; the target decides."""
     if report is None:
-        return [Entry(LATENCY, budgets.latency_budget(None))]
+        return [Entry(LATENCY, budgets.latency_budget(None, reason=arm64.available().reason))]
     entries = []
     for path in report["paths"]:
         if path["path"] != "encode":
@@ -160,6 +162,6 @@ def _counted(bundle: Bundle) -> Mapping[str, Any] | None:
 def _memory(bundle: Bundle) -> Budget:
     try:
         found = measure_memory(bundle, *SHIPPED)
-        return budgets.memory_budget(found.private_bytes, found.first_start_bytes)
+        return budgets.memory_budget(found.private_bytes, found.how, found.first_start_bytes)
     except EngineError as error:
-        return replace(budgets.memory_budget(None), how=f"not measured: {error}")
+        return budgets.memory_budget(None, f"not measured: {error}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import socket
+import tempfile
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -47,7 +48,14 @@ def run_on_ray(
     Raises:
         ClusterError: Ray is not installed, or no cluster answers at the address.
     """
-    ray = _connect(address, count)
+    # Ray leaves the files of its sessions behind; its sockets need a short path.
+    with tempfile.TemporaryDirectory(prefix="ray-", ignore_cleanup_errors=True) as folder:
+        _run(_connect(address, count, folder), jobs, address, on_done, task)
+
+
+def _run(
+    ray: Any, jobs: Sequence[Job], address: str, on_done: OnDone, task: Callable[[Job], Outcome]
+) -> None:
     try:
         cores = 1 if address == LOCAL else WORKERS
         remote = ray.remote(task).options(num_cpus=cores, max_retries=RETRIES)
@@ -67,7 +75,7 @@ def _outcome(ray: Any, reference: Any) -> Outcome:
         return Outcome(None, f"Ray: {type(cause).__name__}: {' '.join(str(cause).split())[:200]}")
 
 
-def _connect(address: str, count: int) -> Any:
+def _connect(address: str, count: int, folder: str) -> Any:
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # it would report to its makers
     try:
         import ray
@@ -78,6 +86,7 @@ def _connect(address: str, count: int) -> Any:
     if address == LOCAL:
         ray.init(
             address=LOCAL, num_cpus=count, include_dashboard=False, object_store_memory=_STORE_BYTES,
+            _temp_dir=folder,
             runtime_env={"env_vars": {"PYTHONPATH": str(ROOT), **variables}}, **quiet,
         )  # fmt: skip
         return ray

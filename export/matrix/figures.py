@@ -6,35 +6,32 @@ from collections.abc import Mapping
 from typing import Any
 
 from export.arm64.report import SHIPPED
-from export.budgets import QUALITY, Budget, memory_budget, quality_value
+from export.budgets import MEMORY, QUALITY, Budget, quality_value
 from export.budgets import SHIPPED as SHIPPED_FILE
 
 Figures = dict[str, Any]
 
 
-def figures(manifest: Mapping[str, Any], private_bytes: int | None, export_s: float) -> Figures:
+def figures(manifest: Mapping[str, Any], export_s: float) -> Figures:
     """Returns a row's figures as JSON types; what was not measured is None, with the reason beside it.
 
     Args:
         manifest: of the exported bundle.
-        private_bytes: memory that loading and running the shipped file adds to a process.
         export_s: seconds of the export, from an empty cache.
 
     Returns:
-        weights (source, detail), parameters by part, file_bytes, private_bytes, phones (profile -> encode and
-        keystroke -> minsns, ms, ms_range), not_counted, quality (the keys of `budgets.QUALITY`), kept,
+        weights (the manifest's entry), parameters by part, file_bytes, private_bytes, phones (profile ->
+        encode and keystroke -> minsns, ms, ms_range), not_counted, quality (keys of `budgets.QUALITY`), kept,
         not_rated, parity (centred_min, centred_mean of a whole encode in INT8, passed), missed (limits that
         fail), export_s.
     """
     quality, kept, not_rated = _quality(manifest)
     budgets = [Budget.from_dict(values) for values in manifest["budgets"]]
-    memory = memory_budget(private_bytes)
-    budgets = [memory if budget.name == memory.name else budget for budget in budgets]
     return {
-        "weights": {key: manifest["weights"][key] for key in ("source", "detail")},
+        "weights": manifest["weights"],
         "parameters": dict(manifest["parameters"]),
         "file_bytes": manifest["files"][SHIPPED_FILE]["bytes"],
-        "private_bytes": private_bytes,
+        "private_bytes": next(budget.value for budget in budgets if budget.name == MEMORY),
         "phones": _phones(manifest),
         "target": manifest["arm64"]["target"] if "arm64" in manifest else None,
         "not_counted": "" if "arm64" in manifest else "the emulator was not set up: make arm64",

@@ -19,15 +19,14 @@ from export import arm64
 from export.arm64.toolchain import CACHE_VARIABLE, cache_dir
 from export.matrix import worker
 from export.matrix.rows import Row
-from export.request import ROOT, digest, source_digest, tool_versions
-from export.steps import STEPS
+from export.pipeline import step_sources_digest
+from export.request import digest, tool_versions
+from export.sources import ROOT, sources_digest
+from export.steps.table import STEPS
 
 CACHE = Path(os.environ.get("POCKET_CACHE") or ROOT / "build").absolute() / "matrix"
-FURTHER_CODE = (
-    "export/bundle.py", "export/budgets.py", "export/arm64/**/*.py", "export/arm64/profiles.toml",
-    "export/arm64/wheels.txt", "export/matrix/figures.py", "export/matrix/worker.py", "runtime/*.py",
-)  # fmt: skip
-"""Code that decides a row's figures beside that of the export's steps."""
+_FURTHER = ("export.matrix.figures", "export.budgets", "runtime.bench", "export.bundle")
+"""Modules that decide a row's figures beside the export's steps."""
 _LONGEST = 300
 _running: set[subprocess.Popen] = set()
 
@@ -67,8 +66,7 @@ def make_job(row: Row) -> Job:
         PlanError, SampleError: what is committed cannot be used.
     """
     inputs = worker.request_of(row.bundle, row.config, CACHE).inputs()
-    patterns = {pattern for step in STEPS for pattern in step.sources} | set(FURTHER_CODE)
-    code = source_digest(tuple(sorted(patterns)))
+    code = step_sources_digest(*STEPS), sources_digest(*_FURTHER)
     key = digest(row.bundle, inputs, code, tool_versions())
     return Job(row.name, row.bundle, row.config.to_dict(), key[:24])
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from encoder.provenance import Weights
 from export.budgets import QUALITY
 from export.matrix.results import Result, front
 from export.quality.tables import Table
@@ -56,7 +57,7 @@ def _worth_line(result: Result) -> tuple[str, ...]:
     parity, quality = found["parity"], found["quality"] or {}
     return (
         label(result),
-        found["weights"]["source"],
+        Weights.from_dict(found["weights"]).source,
         number(parity["centred_min"], 3),
         number(parity["centred_mean"], 3),
         *(_figure(key, quality.get(key)) for key in QUALITY),

@@ -6,23 +6,22 @@ A process a row, because a converter cannot be interrupted, may crash, and keeps
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import json
 import os
-import signal
 import sys
 import time
 from pathlib import Path
 from typing import Any, TextIO
 
 from encoder.config import EncoderConfig
+from encoder.sources import committed_sources
+from export import arm64
 from export.calibration import DEFAULT_FOLDER, load_samples
 from export.pipeline import StepError, run
 from export.quantize.plan import load_plan
 from export.request import Request
-from export.steps import STEPS, Step
-from runtime.bench import measure_memory
-from runtime.bundle import Bundle
+from export.steps.table import STEPS, Step
+from runtime.processes import end_with_parent
 
 STEP, ROW, ERROR = "step", "row", "error"
 """What a line says: a step that starts, the row's figures, or why there are none."""
@@ -36,14 +35,14 @@ def request_of(bundle: str, config: EncoderConfig, out: Path) -> Request:
     """
     samples = tuple(load_samples(DEFAULT_FOLDER, config.user_embed_dim))
     plan = load_plan(bundle)
-    return Request(preset=bundle, config=config, weights=None, seed=0, folder=DEFAULT_FOLDER, samples=samples,
-                   plan=plan, out=out)  # fmt: skip
+    sources = committed_sources(config)  # whatever the network gives: rows are compared with each other
+    return Request(bundle, config, sources, 0, DEFAULT_FOLDER, samples, plan, out)
 
 
 def main(arguments: list[str]) -> int:
     """Runs a job: JSON with `bundle`, `config`, `out` and `parent`; what happens is told line by line."""
     job = json.loads(arguments[0])
-    _end_with(job["parent"])
+    end_with_parent(job["parent"])
     with _own_output() as lines:
         try:
             row = _measure(job["bundle"], EncoderConfig.from_dict(job["config"]), Path(job["out"]), lines)
@@ -66,11 +65,8 @@ def _measure(bundle: str, config: EncoderConfig, out: Path, lines: TextIO) -> di
             _say(lines, STEP, {"title": step.title, "done": done, "total": total})
 
     started = time.monotonic()
-    manifest = run(request_of(bundle, config, out), on_step)
-    seconds = time.monotonic() - started
-    _say(lines, STEP, {"title": "memory", "done": total, "total": total})
-    memory = measure_memory(Bundle.load(out))
-    return figures(manifest, memory.private_bytes, seconds)
+    manifest = run(request_of(bundle, config, out), on_step, emulate=bool(arm64.available()))
+    return figures(manifest, time.monotonic() - started)
 
 
 def _say(lines: TextIO, what: str, value: Any) -> None:
@@ -83,15 +79,6 @@ def _own_output():
     with os.fdopen(os.dup(1), "w") as lines:
         os.dup2(2, 1)
         yield lines
-
-
-def _end_with(parent: int) -> None:
-    """Ends this process with the one that started it: half a row is of no use to anybody."""
-    with contextlib.suppress(OSError, AttributeError):
-        parent_death_signal = 1  # PR_SET_PDEATHSIG of prctl(2), Linux only
-        ctypes.CDLL(None).prctl(parent_death_signal, signal.SIGKILL)
-    if os.getppid() != parent:
-        sys.exit(1)  # it was gone before we could ask
 
 
 if __name__ == "__main__":

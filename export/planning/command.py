@@ -7,14 +7,13 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
-from rich.console import Console
-
 from encoder.config import PRESETS
 from export.budgets import QUALITY_CENTRED
 from export.planning.report import draw, print_search
 from export.quantize.plan import PLANS, PlanError
 from export.report.console import step_progress
 from export.report.progress import engine_progress
+from export.report.tables import open_console
 from export.request import ROOT, read_request
 from runtime.terminal import Parser
 
@@ -63,7 +62,7 @@ def run(options: argparse.Namespace) -> int:
     Raises:
         PlanError: there is no committed search to explain, or the plan cannot be carried out.
     """
-    console = Console()
+    console = open_console()
     found = _committed(options.preset) if options.explain else _search(options)
     if options.json:
         print(json.dumps(found))
@@ -75,13 +74,13 @@ def run(options: argparse.Namespace) -> int:
 def _search(options: argparse.Namespace) -> dict:
     from export.arm64.profiles import choose
     from export.planning.groups import integer_groups
+    from export.planning.prepare import open_trials
     from export.planning.search import search
-    from export.planning.trial import open_trials
     from export.quantize.tflite import operators
 
     request = read_request(options.preset, plan_file=options.plan)
     profile = choose([options.profile] if options.profile else None)[0]
-    with step_progress(Console(stderr=True)) as on_step:
+    with step_progress(open_console(stderr=True)) as on_step:
         trials = open_trials(request, profile, on_step)
     groups = integer_groups(request.plan.tflite, operators(trials.source))
     limits = {"cosine_min": options.cosine, "file_bytes": options.bytes}

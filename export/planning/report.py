@@ -10,13 +10,15 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from export.report.tables import print_table
+
 SHOWN = 20
 
 
 def print_search(console: Console, found: Mapping[str, Any]) -> None:
     """Prints every group's worth, the tried plans, and the choice."""
-    console.print(_groups(found))
-    console.print(_points(found))
+    print_table(console, _groups(found))
+    print_table(console, _points(found))
     limits = found["limits"]
     kept = f"centred cosine >= {limits['cosine_min']}, file <= {limits['file_bytes'] / 1e6:.2f} MB"
     if found["chosen"]:
@@ -33,13 +35,13 @@ def _groups(found: Mapping[str, Any]) -> Table:
         title_justify="left",
         caption=f"the {SHOWN} that matter most; mean centred cosine of embeddings on calibration screens",
     )
-    for name in ("signature", "group"):
+    for name in ("group", "signature"):
         table.add_column(name)
     for name in ("cosine won", "M insns more", "kB more"):
         table.add_column(name, justify="right")
     for row in found["sensitivities"][:SHOWN]:
         table.add_row(
-            row["signature"], row["group"], f"{row['gain']:+.4f}", f"{row['minsns']:+.3f}",
+            row["group"], row["signature"], f"{row['gain']:+.4f}", f"{row['minsns']:+.3f}",
             f"{row['file_bytes'] / 1e3:+.0f}",
         )  # fmt: skip
     return table

@@ -7,26 +7,26 @@ import tempfile
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from export.arm64 import results
-from export.arm64.emulator import GUEST, GuestFile, run_guest
+from export.arm64.emulator import GuestFile, run_guest
 from export.arm64.errors import Arm64Error
-from export.arm64.profiles import Profile
-from export.arm64.toolchain import Toolchain, open_toolchain
-from export.pipeline import CACHE, OnStep, run_steps
 from export.quantize.plan import TflitePlan
 from export.quantize.slim import slim
 from export.quantize.tflite import calibrate, quantize_tflite
-from export.request import Request
+from export.sources import sources_digest
 from runtime.bundle import PARTS, SIGNATURES, file_sha256
-from runtime.engines import open_model
 from runtime.metrics import centred_cosine
+
+if TYPE_CHECKING:
+    from export.arm64.profiles import Profile
+    from export.arm64.toolchain import Toolchain
 
 JUDGED_EVERY = 3
 """Every third calibration screen judges; the others calibrate. The parity screens are not looked at."""
-CODE = (*GUEST.glob("*.py"), *(Path(__file__).parents[1] / "quantize").glob("*.py"), Path(__file__))
 
 
 @dataclass(frozen=True)
@@ -53,25 +53,6 @@ class Trial:
     def noise(self) -> float:
         """What is missing to the same embeddings, on average."""
         return 1 - self.cosine_mean
-
-
-def open_trials(request: Request, profile: Profile, on_step: OnStep) -> Trials:
-    """Prepares what trials need: the float file and the calibration samples, from the export's own steps.
-
-    Raises:
-        Arm64Error: the emulator is not set up.
-        StepError: a step failed.
-    """
-    toolchain = open_toolchain()
-    folders = run_steps(request, ("tflite", "golden"), on_step)
-    source = folders["tflite"] / "encoder_fp32.tflite"
-    with np.load(folders["golden"] / "calibration.npz", allow_pickle=False) as found:
-        arrays = dict(found)
-    model, names = open_model(source), SIGNATURES["fuse"].inputs
-    rows = range(len(arrays["image"]))
-    fused = [model.run("fuse", {name: arrays[name][row : row + 1] for name in names}) for row in rows]
-    arrays["embedding"] = np.concatenate([outputs["embedding"] for outputs in fused])
-    return Trials(source, arrays, profile, toolchain, CACHE.parent / "plan" / "trials")
 
 
 class Trials:
@@ -105,7 +86,7 @@ class Trials:
             for part in PARTS
         }
         self._ranges: dict | None = None
-        self._base = [file_sha256(source), asdict(profile), toolchain.versions, results.files_digest(CODE)]
+        self._base = [file_sha256(source), asdict(profile), toolchain.versions, sources_digest(__name__)]
 
     def calibrate(self, plan: TflitePlan) -> None:
         """Takes the ranges of activations once for all plans whose integer layers are among `plan`'s."""

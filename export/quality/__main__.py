@@ -7,9 +7,10 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from rich.console import Console
 from rich.table import Table as RichTable
+from rich.text import Text
 
+from encoder.provenance import Weights
 from export.budgets import quality_budgets
 from export.quality import baseline
 from export.quality.layers import layer_errors
@@ -20,6 +21,7 @@ from export.quality.tables import Table, layers_table, tables
 from export.quantize.layers import layer_precisions
 from export.report.console import print_budgets
 from export.report.progress import engine_progress
+from export.report.tables import open_console, print_table
 from runtime.bundle import Bundle, select_files
 from runtime.json_text import read_json
 from runtime.parity import GOLDEN, load_golden
@@ -74,7 +76,7 @@ def _run(options: argparse.Namespace) -> int:
 
 def _quality(bundle: Bundle, options: argparse.Namespace) -> int:
     bundle.require("weights")
-    weights = bundle.manifest["weights"]
+    weights = Weights.from_dict(bundle.manifest["weights"])
     engines = [ENGINE_NAMES[name] for name in ENGINE_NAMES if name in options.engines]
     split = read_split(options.split, user_embed_dim=bundle.tensors["user"].shape[1])
     with engine_progress("reading the test split") as on_progress:
@@ -90,10 +92,10 @@ def _quality(bundle: Bundle, options: argparse.Namespace) -> int:
     if options.json:
         print(plain_json(report | {"budgets": [verdict.to_dict() for verdict in verdicts]}))
     else:
-        console = Console()
+        console = open_console()
         console.print(_heading(options.bundle, weights, report))
         for table in tables(report):
-            console.print(_rich(table))
+            print_table(console, _rich(table))
         print_budgets(console, verdicts)
     return EXIT_GATE if any(verdict.passed is False for verdict in verdicts) else 0
 
@@ -108,7 +110,7 @@ def _layers(bundle: Bundle, options: argparse.Namespace) -> int:
     if options.json:
         print(plain_json([vars(error) for error in errors]))
     else:
-        Console().print(_rich(layers_table(errors)))
+        print_table(open_console(), _rich(layers_table(errors)))
     return 0
 
 
@@ -119,10 +121,10 @@ def _precisions(bundle: Bundle, int8: Path) -> list[dict[str, str]]:
     return layer_precisions(int8)
 
 
-def _heading(bundle: str, weights: dict, report: dict) -> str:
+def _heading(bundle: str, weights: Weights, report: dict) -> str:
     split = report["split"]
     samples = ", ".join(f"{count} of {name}" for name, count in split["samples"].items())
-    return f"{bundle} (weights: {weights['source']}), {samples}, {split['candidates']} candidates each"
+    return f"{bundle} (weights: {weights.source}), {samples}, {split['candidates']} candidates each"
 
 
 def _rich(table: Table) -> RichTable:
@@ -130,7 +132,7 @@ def _rich(table: Table) -> RichTable:
     for index, name in enumerate(table.header):
         shown.add_column(name, justify="right" if index else "left")
     for row in table.rows:
-        shown.add_row(*row)
+        shown.add_row(*map(Text, row))
     return shown
 
 

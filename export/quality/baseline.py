@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from encoder.provenance import RANDOM, Weights
 from runtime.errors import InputError
 
 FILE = Path(__file__).with_name("random_weights.json")
@@ -17,20 +18,20 @@ class BaselineError(InputError):
     """The bundle cannot be the baseline."""
 
 
-def record(report: Mapping[str, Any], weights: Mapping[str, str], path: Path = FILE) -> None:
+def record(report: Mapping[str, Any], weights: Weights, path: Path = FILE) -> None:
     """Keeps the float figures of a bundle with random weights.
 
     Args:
         report: of `measure`.
-        weights: the manifest's entry of that name.
+        weights: where the bundle's came from.
         path: the file to write.
 
     Raises:
-        BaselineError: the weights are not random.
+        BaselineError: the weights are not all random.
     """
-    if weights.get("source") != "random":
+    if weights.source != RANDOM:
         raise BaselineError(
-            f"the weights of this bundle are not random ({weights.get('source')}): "
+            f"the weights of this bundle are not random ({weights.source}): "
             "export one with random weights and record that"
         )
     row = report["engines"][0]
@@ -39,7 +40,7 @@ def record(report: Mapping[str, Any], weights: Mapping[str, str], path: Path = F
         split: {key: value for key, value in kind.items() if key != "confusion"}
         for split, kind in row["kind"].items()
     }
-    kept = {"split_sha256": report["split"]["sha256"], "weights": weights["detail"], **values}
+    kept = {"split_sha256": report["split"]["sha256"], "weights": weights.summary, **values}
     partial = path.with_name(f".{path.name}.{os.getpid()}")
     partial.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
     os.replace(partial, path)

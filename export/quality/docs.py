@@ -49,7 +49,7 @@ def write_docs(
     images = folder / "images"
     images.mkdir(exist_ok=True)
     lines = [BEGIN, "", _summary(report), *map(markdown, (_verdicts(report), *tables(report)))]
-    for name, data in draw_pictures(split, work, outputs[SHIPPED]).items():
+    for name, data in draw_pictures(split, work, outputs).items():
         (images / f"quality_{name}.webp").write_bytes(data)
         lines += [f"![{CAPTIONS[name]}](images/quality_{name}.webp)", "", CAPTIONS[name], ""]
     before, rest = text.split(BEGIN)
@@ -77,5 +77,6 @@ def _verdicts(report: Mapping[str, Any]) -> Table:
 def markdown(table: Table) -> str:
     """A table in Markdown, under its title."""
     ruler = "|".join(["---"] + ["--:"] * (len(table.header) - 1))
-    lines = ["| " + " | ".join(row) + " |" for row in (table.header, *table.rows)]
+    rows = [[cell.replace("|", "\\|") for cell in row] for row in (table.header, *table.rows)]
+    lines = ["| " + " | ".join(row) + " |" for row in rows]
     return "\n".join([f"**{table.title}**", "", lines[0], f"|{ruler}|", *lines[1:], ""])

@@ -11,7 +11,7 @@ from calibration_data.region_cells import region_boxes, region_ious
 from calibration_data.samples import BOX_NAMES
 from export.quality import baseline
 from export.quality.candidates import CANDIDATES, SIBLINGS
-from export.quality.metrics import bootstrap, pairwise_cosines, right_ranks, spearman, spread, wilson
+from export.quality.metrics import bootstrap, pairwise_cosines, right_ranks, spearman, spread, tail, wilson
 from export.quality.outputs import CONDITIONS, Models, OnProgress, Outputs, Work, prepare, run_all
 from export.quality.split import SPLITS, TestSplit
 from runtime.metrics import centred_cosine
@@ -47,7 +47,11 @@ def measure(
     outputs = run_all(models, work, chosen, split.sha256, on_progress)
     rows = [engine_report(*engine, outputs[engine], work, split, models) for engine in chosen]
     for row in rows:
-        row["kept"] = kept(row, rows[0]) if row["precision"] == "int8" else None
+        row["kept"] = row["fidelity"] = None
+        if row["precision"] == "int8":
+            row["kept"] = kept(row, rows[0])
+            own = outputs[row["engine"], "int8"]
+            row["fidelity"] = fidelity(own, outputs[REFERENCE], work, split)
     report = {
         "split": {
             "sha256": split.sha256,
@@ -143,6 +147,32 @@ def sentences(outputs: Outputs, work: Work, split: TestSplit) -> float:
     """Spearman's correlation of the text tower's pairwise similarities with the teacher's."""
     own = outputs.texts[work.positions(split.sentences)]
     return spearman(pairwise_cosines(own), pairwise_cosines(split.teacher))
+
+
+def screen_cosines(outputs: Outputs, reference: Outputs) -> np.ndarray:
+    """Centred cosine of each sample's embedding, given everything, with the reference's; float64 [N].
+
+    What is taken off both sides is one embedding: the mean of the reference's over the samples of all splits.
+    """
+    return centred_cosine(outputs.embeddings[0], reference.embeddings[0])
+
+
+def fidelity(outputs: Outputs, reference: Outputs, work: Work, split: TestSplit) -> dict[str, dict[str, Any]]:
+    """How near an engine stays to the reference where it is furthest off: of each split, and of all texts.
+
+    Returns:
+        By name of a split, and by `texts` for the text tokens, which have a mean of their own: n, worst,
+        worst_sample (a sample's id, or the text), p1, p5 (percentiles) and mean, of the centred cosines.
+    """
+    screens = screen_cosines(outputs, reference)
+    ids = [sample.id for sample in split.samples]
+    found = {name: (screens[split.rows(name)], [ids[row] for row in split.rows(name)]) for name in SPLITS}
+    found["texts"] = centred_cosine(outputs.texts, reference.texts), list(work.texts)
+    report = {}
+    for name, (values, names) in found.items():
+        low = tail(values)._asdict()
+        report[name] = low | {"worst_sample": names[low.pop("place")]}
+    return report
 
 
 def headline(row: Mapping[str, Any]) -> dict[str, float]:

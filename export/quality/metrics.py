@@ -1,4 +1,4 @@
-"""Retrieval, correlation and spread, with confidence intervals. Pure numpy, float64, seeded."""
+"""Retrieval, correlation, spread and low ends, with confidence intervals. Pure numpy, float64, seeded."""
 
 from __future__ import annotations
 
@@ -108,6 +108,31 @@ def spread(rows: np.ndarray) -> float:
     """
     unit, count = normalized(rows), len(rows)
     return float((np.square(unit.sum(axis=0)).sum() - np.square(unit).sum()) / (count * (count - 1)))
+
+
+class Tail(NamedTuple):
+    """The low end of `n` values, and their mean: the least, its place, and two percentiles.
+
+    Percentiles are numpy's default: linear between the two nearest values.
+    """
+
+    n: int
+    worst: float
+    place: int
+    p1: float
+    p5: float
+    mean: float
+
+
+def tail(values: np.ndarray) -> Tail:
+    """Sums values up by their low end.
+
+    Args:
+        values: [N], N > 0.
+    """
+    place = int(np.argmin(values))
+    p1, p5 = np.percentile(values, [1, 5])
+    return Tail(len(values), float(values[place]), place, float(p1), float(p5), float(np.mean(values)))
 
 
 def normalized(rows: np.ndarray) -> np.ndarray:

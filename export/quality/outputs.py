@@ -20,19 +20,17 @@ from export.quality.candidates import candidate_sets
 from export.quality.metrics import normalized
 from export.quality.split import TestSplit
 from export.quality.texts import TextTower, run_in_batches, run_one_by_one
+from export.sources import ROOT, sources_digest
 from runtime.bundle import REGION_MASKS, SIGNATURES, Bundle, TensorSpec, file_sha256, select_files
 from runtime.engines import Engine
 from runtime.parity import GOLDEN, load_golden
 from runtime.preprocess import load_image
 from runtime.tokenizers import Tokenizer
+from runtime.user import bound_norm
 
-ROOT = Path(__file__).parents[2]
 CACHE = Path(os.environ.get("POCKET_CACHE") or ROOT / "build") / "quality"
 KEPT = 24
 """Engines' outputs that are kept, the latest used: 10 MB each for 800 screens, 17 with masks."""
-CODE = ("export/quality/outputs.py", "export/quality/texts.py", "export/quality/candidates.py",
-        "runtime/engines.py", "runtime/preprocess.py", "runtime/tokenizers.py", "runtime/tokenizer.py",
-        "runtime/bpe.py", "runtime/wordpiece_chars.tsv", "runtime/byte_bpe_chars.tsv")  # fmt: skip
 CONDITIONS = ("all", "no screen", "no text", "no user")
 """What the encoder is given. No screen is a mid-grey one, no text is "", no user is zeros."""
 GREY = 128
@@ -50,6 +48,7 @@ class Models:
         tensors: the public tensors.
         tokenizer: of the text tower.
         golden: inputs and PyTorch's outputs of the parity screens.
+        max_user_norm: length that the bundle's users scale longer user vectors down to.
         text_tower: PyTorch's, which stands in for that of float files: it computes the same in a third of the
             time. None: each file runs its own.
     """
@@ -59,6 +58,7 @@ class Models:
     tensors: Mapping[str, TensorSpec]
     tokenizer: Tokenizer
     golden: Mapping[str, np.ndarray]
+    max_user_norm: float
     text_tower: TextTower | None = None
 
     @classmethod
@@ -72,7 +72,8 @@ class Models:
             for name in select_files(bundle.files, engine, precision).values():
                 bundle.file(name)
         golden = load_golden(bundle.file(GOLDEN), bundle.tensors)
-        return cls(bundle.path, bundle.files, bundle.tensors, bundle.open_tokenizer(), golden)
+        tokenizer = bundle.open_tokenizer()
+        return cls(bundle.path, bundle.files, bundle.tensors, tokenizer, golden, bundle.max_user_norm)
 
 
 @dataclass(frozen=True)
@@ -82,7 +83,7 @@ class Work:
     Attributes:
         screens: the screens' files.
         size: height and width of the images that the encoder takes.
-        users: float32 [N, U].
+        users: float32 [N, U], as long as an app would pass them on.
         typed: of each sample, the position of its text in `texts`.
         texts: every text once; the first is "".
         tokens: of each text, its ids and attention mask, int32 [1, L] each.
@@ -150,7 +151,7 @@ def prepare(models: Models, split: TestSplit) -> Work:
     return Work(
         screens=tuple(sample.image for sample in split.samples),
         size=(height, width),
-        users=np.array(users, np.float32),
+        users=bound_norm(np.array(users, np.float32), models.max_user_norm),
         typed=np.array([place[text] for text in typed], np.int64),
         texts=texts,
         tokens=tuple({"input_ids": ids[None], "attention_mask": mask[None]} for ids, mask in encoded),
@@ -272,8 +273,9 @@ def _key(models: Models, work: Work, paths: Mapping[str, Path], rest: list) -> s
         b"".join(models.golden[name].tobytes() for name in sorted(models.golden))
     ).hexdigest()
     ids = hashlib.sha256(b"".join(row["input_ids"].tobytes() for row in work.tokens)).hexdigest()
-    files = [*sorted(set(paths.values())), *(ROOT / name for name in CODE)]
-    parts = [rest, golden, ids, [[path.name, file_sha256(path)] for path in files]]
+    users = hashlib.sha256(work.users.tobytes()).hexdigest()
+    files = [[path.name, file_sha256(path)] for path in sorted(set(paths.values()))]
+    parts = [rest, golden, ids, users, files, sources_digest(__name__)]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:24]
 
 

@@ -1,10 +1,10 @@
-"""Pictures of what was measured: a map of the embeddings, ranked examples, and the worst failures."""
+"""Pictures of what was measured: a map of embeddings, ranked examples, failures, and INT8 beside float."""
 
 from __future__ import annotations
 
 import io
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,7 +19,7 @@ from PIL import Image
 
 from calibration_data.region_cells import region_boxes
 from calibration_data.samples import Sample
-from export.quality.measure import scores
+from export.quality.measure import REFERENCE, SHIPPED, scores, screen_cosines
 from export.quality.metrics import right_ranks
 from export.quality.outputs import Outputs, Work
 from export.quality.projection import tsne
@@ -30,6 +30,8 @@ MARKERS = ("o", "s", "^", "D", "v", "P")
 EXAMPLES, SHOWN = 6, 5
 MASK_COLOURS = ("#e5484d", "#30a46c", "#3e63dd", "#f5a623")
 """Of title, input field, keyboard and status bar."""
+WORST = 5
+ENGINE_COLOURS = {"tflite": "#3e63dd", "onnx": "#f5a623"}
 _RIGHT, _WRONG, _INK, _MUTED = "#2f8f5b", "#a9b4c6", "#1d2330", "#667085"
 _LETTERS = 58
 
@@ -51,21 +53,27 @@ class Ranking:
     right: tuple[str, float]
 
 
-def draw_pictures(split: TestSplit, work: Work, outputs: Outputs) -> dict[str, bytes]:
+def draw_pictures(
+    split: TestSplit, work: Work, engines: Mapping[tuple[str, str], Outputs]
+) -> dict[str, bytes]:
     """Draws all pictures.
 
     Args:
         split: the test split.
         work: what the engines were given.
-        outputs: of the engine to show.
+        engines: what each engine made of it: REFERENCE and SHIPPED, which is shown, at least.
 
     Returns:
-        `map`, `examples`, `failures` and `regions` as WebP files; all but the first are left out where there
-        is nothing to show.
+        `map`, `fidelity`, `examples`, `failures` and `regions` as WebP files; the last three are left out
+        where there is nothing to show.
     """
+    outputs = engines[SHIPPED]
     rankings = rank_all(split, work, outputs)
     chosen = {"examples": pick_examples(split, rankings), "failures": pick_failures(rankings)}
-    pictures = {"map": _webp(draw_map(split, work, outputs))}
+    pictures = {
+        "map": _webp(draw_map(split, work, outputs)),
+        "fidelity": _webp(draw_fidelity(split, work, engines)),
+    }
     if outputs.masks.size:
         pictures["regions"] = _webp(draw_regions(split, work, outputs.masks))
     return pictures | {n: _webp(draw_rankings(split, work, found)) for n, found in chosen.items() if found}
@@ -147,6 +155,32 @@ def _representatives(split: TestSplit, places: np.ndarray, kinds: Sequence[str])
                 middle = np.median(places[rows], axis=0)
                 found.append(rows[int(np.square(places[rows] - middle).sum(axis=1).argmin())])
     return found
+
+
+def draw_fidelity(split: TestSplit, work: Work, engines: Mapping[tuple[str, str], Outputs]) -> Figure:
+    """Centred cosines of INT8 with float, sorted, and the screens where the shipped file is furthest off."""
+    figure = Figure((12.5, 3.6), dpi=DPI, layout="constrained")
+    grid = figure.add_gridspec(1, 1 + WORST, width_ratios=[6] + [1] * WORST)
+    axes = figure.add_subplot(grid[0, 0])
+    for (engine, precision), outputs in engines.items():
+        if precision == "int8":
+            cosines = screen_cosines(outputs, engines[REFERENCE])
+            for name, style in zip(SPLITS, ("-", "--"), strict=True):
+                values = np.sort(cosines[split.rows(name)])
+                shares = 100 * np.arange(1, len(values) + 1) / len(values)
+                label = f"{engine} int8, {name}"
+                axes.plot(shares, values, style, color=ENGINE_COLOURS[engine], label=label)
+    axes.set(xscale="log", xlabel="% of the screens, the worst first", ylabel="centred cosine with float")
+    axes.set_xticks(ticks := [0.2, 0.5, 1, 5, 20, 100], [f"{tick:g}" for tick in ticks])
+    axes.grid(alpha=0.3)
+    axes.legend(frameon=False, fontsize=8, loc="lower right")
+    cosines = screen_cosines(engines[SHIPPED], engines[REFERENCE])
+    for place, row in enumerate(np.argsort(cosines, kind="stable")[:WORST]):
+        screen = figure.add_subplot(grid[0, 1 + place])
+        screen.imshow(work.images[row], interpolation="lanczos")
+        screen.set_title(f"{cosines[row]:.3f}", fontsize=9, color=_INK)
+        screen.set_axis_off()
+    return figure
 
 
 def draw_rankings(split: TestSplit, work: Work, rankings: Sequence[Ranking]) -> Figure:

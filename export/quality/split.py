@@ -13,7 +13,7 @@ from calibration_data.samples import SAMPLES, Sample, read_samples
 from runtime.errors import InputError
 from runtime.json_text import quoted, read_json
 
-FOLDER = Path(__file__).parents[2] / "calibration_data" / "test_split"
+FOLDER = Path(__file__).parents[2] / "calibration_data/test_split"
 SPLITS = ("test", "unseen_kit")
 CAPTIONS, SENTENCES = "captions.json", "sentences.npz"
 HOW_TO_MAKE = "python -m calibration_data test-split makes it"

@@ -7,14 +7,15 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from calibration_data.styles import DIMENSION
+from encoder.provenance import Weights
 from export.quality.measure import REFERENCE, SHIPPED, measure
 from export.quality.outputs import Models, prepare, run_all
 from export.quality.split import FOLDER, available, read_split
 from runtime.bundle import TensorSpec
 
 REPORT = "quality.json"
-ENGINES = (REFERENCE, SHIPPED)
-"""What an export measures; `make quality` runs ONNX's files too."""
+ENGINES = (REFERENCE, SHIPPED, ("onnx", "int8"))
+"""What an export measures; `make quality` runs ONNX's float files too."""
 CAPTIONS = {
     "map": "The test screens' embeddings on a plane (t-SNE): colour is the kind of screen, shape the UI kit.",
     "examples": "What the shipped file ranks first, the first screen of each kind that it gets right: "
@@ -22,11 +23,13 @@ CAPTIONS = {
     "regions": "Its masks of the regions over test screens: title red, input field green, keyboard blue, "
     "status bar yellow; the drawn boxes in outline.",
     "failures": "Its worst failures: the right text, green, lies the furthest behind the first.",
+    "fidelity": "How near INT8 stays to float, and the screens on which the shipped file is furthest off: "
+    "centred cosine, all screens of the test split.",
 }
 """Of the pictures, by their names."""
 
 
-def run_engine(models: Models, weights: Mapping[str, str], engine: tuple[str, str]) -> None:
+def run_engine(models: Models, weights: Weights, engine: tuple[str, str]) -> None:
     """Runs one of ENGINES ahead of `write_quality`, which then finds its outputs on disk.
 
     Args:
@@ -39,12 +42,12 @@ def run_engine(models: Models, weights: Mapping[str, str], engine: tuple[str, st
         run_all(models, prepare(models, split), [engine], split.sha256)
 
 
-def write_quality(folder: Path, models: Models, weights: Mapping[str, str]) -> None:
+def write_quality(folder: Path, models: Models, weights: Weights) -> None:
     """Measures exported files and writes quality.json and the pictures.
 
     Args:
         folder: where to write them.
-        models: the .tflite files.
+        models: the files of ENGINES.
         weights: where the weights came from.
     """
     skipped = _skipped(weights, models.tensors)
@@ -54,7 +57,7 @@ def write_quality(folder: Path, models: Models, weights: Mapping[str, str]) -> N
 
         split = read_split(user_embed_dim=DIMENSION)
         report, work, outputs = measure(models, split, ENGINES)
-        for name, data in draw_pictures(split, work, outputs[SHIPPED]).items():
+        for name, data in draw_pictures(split, work, outputs).items():
             (folder / f"{name}.webp").write_bytes(data)
     (folder / REPORT).write_text(json.dumps({"report": report, "skipped": skipped}))
 
@@ -64,13 +67,11 @@ def picture_files(folder: Path) -> list[Path]:
     return [path for name in CAPTIONS if (path := folder / f"{name}.webp").is_file()]
 
 
-def _skipped(weights: Mapping[str, str], tensors: Mapping[str, TensorSpec]) -> str:
+def _skipped(weights: Weights, tensors: Mapping[str, TensorSpec]) -> str:
     """Why quality is not measured; empty where it is."""
     _, length = tensors["user"].shape
-    if weights["source"] == "random":
-        return "the weights are random"
-    if weights["source"] in ("hub", "package"):
-        return "only published parts have weights, the rest is random"
+    if weights.random:
+        return weights.warning
     if length != DIMENSION:
         return f"the test split's user vectors have {DIMENSION} numbers, the encoder takes {length}"
     return "" if available() else f"no test split in {FOLDER.name}"

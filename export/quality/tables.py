@@ -15,6 +15,7 @@ from export.quality.split import SPLITS
 NAMES = {"r1": "R@1", "r5": "R@5", "mrr": "MRR"}
 ENGINE_NAMES = {"tflite": "TFLite", "onnx": "ONNX"}
 GIVEN = {"all": "everything", "no screen": "no screen", "no text": "no text", "no user": "no user"}
+FIDELITY_FIGURES = {"worst": "worst", "p1": "1st percentile", "p5": "5th percentile", "mean": "mean"}
 RANDOM = "random weights"
 LAYERS = 20
 
@@ -34,6 +35,7 @@ def tables(report: Mapping[str, Any]) -> list[Table]:
     return [
         inputs_table(report, shipped),
         engines_table(report),
+        *([fidelity_table(report)] if any(row["fidelity"] for row in report["engines"]) else []),
         *([regions_table(report)] if shipped.get("regions", {}).get(SPLITS[0]) else []),
         *(confusion_table(shipped, split) for split in SPLITS),
     ]
@@ -86,6 +88,22 @@ def engines_table(report: Mapping[str, Any]) -> Table:
         ("kept of the float figures, worst", *(_kept(row) for row in engines)),
     ]
     return Table("What arrives", ("figure", *map(engine_name, engines)), tuple(lines))
+
+
+def fidelity_table(report: Mapping[str, Any]) -> Table:
+    """How near INT8 is to float over every screen and every text of the test split."""
+    header = ("", "n", *FIDELITY_FIGURES.values(), "the worst one")
+    lines = tuple(
+        (
+            f"{engine_name(row)}, {_plain(name)}",
+            str(found["n"]),
+            *(figure_text(found[figure]) for figure in FIDELITY_FIGURES),
+            found["worst_sample"],
+        )
+        for row in report["engines"]
+        for name, found in (row["fidelity"] or {}).items()
+    )
+    return Table("INT8 against float: centred cosine over the whole test split", header, lines)
 
 
 def _kept(row: Mapping[str, Any]) -> str:

@@ -14,6 +14,7 @@ import numpy as np
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from PIL import Image
 
+from encoder.provenance import Weights
 from export.budgets import Budget
 from export.quality.step import CAPTIONS, picture_files
 from export.quality.tables import tables as quality_tables
@@ -38,6 +39,7 @@ def render_report(manifest: Mapping[str, Any], folder: Path, pictures: Path) -> 
     budgets = [Budget.from_dict(values) for values in manifest["budgets"]]
     return environment.get_template("template.html").render(
         manifest=manifest,
+        weights=Weights.from_dict(manifest["weights"]),
         budgets=[{**budget_row(budget), "state": _state(budget)} for budget in budgets],
         layers=layers,
         precisions=sorted(Counter(layer["precision"] for layer in layers).items()),

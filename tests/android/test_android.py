@@ -20,7 +20,7 @@ from tests.conftest import ROOT, missing
 DEMO = ROOT / "android_demo"
 DOCUMENT = ROOT / "docs" / "android.md"
 APK_BYTES = 12_000_000
-PARITY = {"images", "embeddings", "ranking", "golden", *texts.SOURCES}
+PARITY = {"images", "profiles", "users", "embeddings", "ranking", "golden", *texts.SOURCES}
 """What every bundle is compared in; `regions` too, where its model finds them."""
 TABLES = (tokenizer.CHARACTERS, bpe.CHARACTERS)
 

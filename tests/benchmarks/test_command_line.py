@@ -9,7 +9,9 @@ import pytest
 from benchmarks import __main__ as command
 from benchmarks.compare import Comparison
 from benchmarks.rows import OURS, Row
+from encoder.provenance import Weights
 from tests.conftest import ROOT
+from tests.made_weights import weights_entry
 
 TINY = ROOT / "tests" / "data" / "tiny_bundle"
 
@@ -42,7 +44,7 @@ def measured(monkeypatch):
         Row("aeq-dynamic-int8", "ai-edge-quantizer", file_bytes=7_000_000, minsns=100.0),
     )
     monkeypatch.setattr(command, "prepare", lambda *arguments: None)
-    found = Comparison("tiny", {"source": "random"}, 4, "a76", rows)
+    found = Comparison("tiny", Weights.from_dict(weights_entry("random")), 4, "a76", rows)
     monkeypatch.setattr(command, "compare", lambda *arguments, **options: found)
 
 

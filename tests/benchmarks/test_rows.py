@@ -7,7 +7,9 @@ import pytest
 from benchmarks.compare import Comparison
 from benchmarks.rows import OURS, Row, judge
 from benchmarks.tables import BEGIN, END, cells, header, markdown, notes, rich_table, verdict_line, write_docs
+from encoder.provenance import Weights
 from runtime.errors import InputError
+from tests.made_weights import weights_entry
 
 OWN = Row(OURS, "pocket-encoder", file_bytes=5_000_000, minsns=40.0, ratio=1.0, centred_cosine_min=0.96)
 FLOAT = Row("float", "tool", "1.0", "tool(x | y)", file_bytes=25_000_000, minsns=120.0, ratio=2.5)
@@ -17,7 +19,7 @@ UNCOUNTED = Row("program", "tool", file_bytes=26_000_000, not_counted="the emula
 
 
 def comparison(*rows: Row) -> Comparison:
-    return Comparison("balanced", {"source": "checkpoint"}, 32, "a76", rows)
+    return Comparison("balanced", Weights.from_dict(weights_entry()), 32, "a76", rows)
 
 
 def test_the_best_peer_has_the_fewest_instructions():

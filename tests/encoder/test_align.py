@@ -11,8 +11,9 @@ from calibration_data import ROOT
 from calibration_data.samples import CALIBRATION_SPLITS, read_samples
 from encoder import build
 from encoder.config import PRESETS, EncoderConfig
+from encoder.tokenizers import tokenizer_of
 from encoder.train.align import Material, align, fused
-from encoder.train.text_data import pad, token_ids, tokenizer_of
+from encoder.train.text_data import pad, token_ids
 from encoder.weights import load_trained
 from runtime.preprocess import load_image
 

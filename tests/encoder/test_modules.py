@@ -16,10 +16,10 @@ from encoder.config import BYTE_BPE, BYTE_BPE_SIZE
 from encoder.fusion import FUSIONS
 from encoder.global_view import GLOBAL_VIEWS
 from encoder.model import count_parameters
+from encoder.packages import fetch_packaged
 from encoder.regions import REGION_BOXES, REGIONS
 from encoder.text import TEXT_MODELS, MiniLm
 from encoder.vision import BACKBONES, Screen
-from encoder.weights import fetch_packaged
 from runtime.bundle import REGIONS as REGION_NAMES
 
 SLOTS = {

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from encoder.config import PRESETS
 from export.matrix.results import Result
+from tests.made_weights import weights_entry
 
 TINY = {
     "backbone": "mobilenetv3_small",
@@ -36,7 +37,7 @@ def result(
     path = {"minsns": minsns, "ms": ms, "ms_range": [0.9 * ms, 1.1 * ms]}
     quality = {"R@1 test": r1, "kind test": r1, "kind unseen_kit": r1, "Spearman": r1, "spread": 0.1}
     figures = {
-        "weights": {"source": "checkpoint" if trained else "random", "detail": ""},
+        "weights": weights_entry("checkpoint" if trained else "random"),
         "parameters": {"total": parameters, "vision": 1_000_000, "text": 4_000_000, "fuse": 1_000_000},
         "file_bytes": round(mb * 1e6),
         "private_bytes": 7_000_000,
@@ -45,7 +46,7 @@ def result(
         "not_counted": "",
         "quality": None if r1 is None else quality,
         "kept": None if r1 is None else 0.99,
-        "not_rated": "the weights are random" if r1 is None else "",
+        "not_rated": "RANDOM WEIGHTS in all parts" if r1 is None else "",
         "parity": {"centred_min": 0.96, "centred_mean": 0.98, "passed": True},
         "missed": [],
         "export_s": 100.0,

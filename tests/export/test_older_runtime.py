@@ -3,14 +3,14 @@
 import json
 import os
 import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from benchmarks.processes import find_python
 from runtime.metrics import centred_cosine
-from tests.conftest import ROOT
+from tests.conftest import ROOT, missing
 
 FOLDER = ROOT / "tests" / "data" / "older_runtime"
 ENVIRONMENT = Path(os.environ.get("POCKET_CACHE") or ROOT / "build") / "older_runtime"
@@ -19,11 +19,18 @@ ROWS = 8
 
 @pytest.fixture(scope="module")
 def python() -> Path:
-    """The interpreter of an environment that holds TensorFlow alone; made once, since it needs another numpy."""
+    """The interpreter of an environment that holds TensorFlow alone; made once, since it needs another numpy.
+
+    TensorFlow 2.16.1 has no wheels for Pythons after 3.12.
+    """
     interpreter, stamp = ENVIRONMENT / "bin" / "python", ENVIRONMENT / "requirements.txt"
     wanted = (FOLDER / "requirements.txt").read_text()
     if not stamp.is_file() or stamp.read_text() != wanted:
-        subprocess.run([sys.executable, "-m", "venv", "--clear", ENVIRONMENT], check=True)
+        try:
+            found = find_python("3.9", "3.12")
+        except LookupError as error:
+            missing(str(error))
+        subprocess.run([found, "-m", "venv", "--clear", ENVIRONMENT], check=True)
         install = [interpreter, "-m", "pip", "install", "--quiet", "-r", FOLDER / "requirements.txt"]
         subprocess.run(install, check=True)
         stamp.write_text(wanted)

@@ -11,7 +11,8 @@ from transformers import BertModel
 
 from calibration_data.samples import read_samples
 from encoder import PRESETS, EncoderConfig
-from encoder.weights import fetch_packaged, load_encoder
+from encoder.packages import fetch_packaged
+from encoder.weights import load_encoder
 from export.calibration import DEFAULT_FOLDER
 from runtime import ScreenEncoder
 from runtime.bundle import ENGINES, REGIONS, Bundle

@@ -29,7 +29,7 @@ _ENCODE = """
 import sys
 import numpy as np
 from runtime import ScreenEncoder
-encoder = ScreenEncoder.load(sys.argv[1], weight_cache=sys.argv[2])
+encoder = ScreenEncoder.load(sys.argv[1], *sys.argv[3:], weight_cache=sys.argv[2])
 print(encoder.encode(np.full((64, 32, 3), 99, np.uint8), "see you at").tobytes().hex())
 """
 
@@ -228,14 +228,20 @@ def _small_disk(size: int) -> Iterator[Path]:
 
 
 def network(bundle: Path, seed: int, count: int, on_trial: OnTrial) -> None:
-    """Watches the system calls of encoding: no socket of any network is made."""
-    for number in range(count):
+    """Watches the system calls of encoding, for each engine: no socket of any network is made, and no file is
+    left by an engine that would report to its makers.
+    """
+    for number, engine in enumerate(("tflite", "onnx") * count):
         with tempfile.TemporaryDirectory() as folder:
             calls = Path(folder) / "calls"
             command = ["strace", "-f", "-e", "trace=network", "-o", str(calls), sys.executable, "-c", _ENCODE]
             ended = subprocess.run(
-                [*command, str(bundle), folder], cwd=ROOT, capture_output=True, text=True, check=False
-            )
+                [*command, str(bundle), f"{folder}/weights", engine],
+                cwd=ROOT, env=os.environ | {"TMPDIR": folder}, capture_output=True, text=True, check=False,
+            )  # fmt: skip
             found = re.findall(r".*(?:AF_INET6?|AF_NETLINK|AF_PACKET).*", calls.read_text())
             fault = f"exit {ended.returncode}: {ended.stderr[-200:]}" if ended.returncode else ""
-            on_trial(number, fault or "; ".join(found[:3]))
+            left = sorted(
+                path.name for path in Path(folder).iterdir() if path.name not in ("calls", "weights")
+            )
+            on_trial(number, fault or "; ".join([*found[:3], *left]))

@@ -18,6 +18,7 @@ from runtime.bundle import PARTS, SIGNATURES, file_sha256, tensor_specs
 from runtime.manifest import SCHEMA_VERSION, write_manifest
 from runtime.preprocess import resize_screenshot
 from runtime.tokenizer import SPECIAL_TOKENS, WordPieceTokenizer
+from tests.made_weights import weights_entry
 
 TARGET = Path(__file__).parents[1] / "data" / "tiny_bundle"
 CONFIG = {"image_size": [256, 128], "text_max_length": 64, "user_embed_dim": 64, "text_projection_dim": 256}
@@ -115,7 +116,7 @@ def golden_inputs(vocab: Path) -> dict[str, np.ndarray]:
         "image": np.stack([resize_screenshot(block, (256, 128)) for block in blocks]),
         "input_ids": np.stack([ids for ids, _ in tokens]),
         "attention_mask": np.stack([mask for _, mask in tokens]),
-        "user": random.normal(size=(len(TEXTS), 64)).astype(np.float32),
+        "user": random.normal(scale=1 / 8, size=(len(TEXTS), 64)).astype(np.float32),
     }
 
 
@@ -195,12 +196,15 @@ def describe(folder: Path, entries: dict[str, dict]) -> dict[str, Any]:
         "schema_version": SCHEMA_VERSION,
         "preset": "tiny",
         "config": CONFIG,
-        "weights": {"source": "random", "detail": "seeded toy models for the tests", "sha256": ""},
+        "weights": weights_entry("random"),
         "tensors": {name: {"dtype": dtype, "shape": list(shape)} for name, (dtype, shape) in specs.items()},
         "signatures": {
             n: {"inputs": list(s.inputs), "outputs": list(s.outputs)} for n, s in SIGNATURES.items()
         },
-        "preprocessing": {"image": {"method": "area_integer", "size": [256, 128], "channels": "RGB"}},
+        "preprocessing": {
+            "image": {"method": "area_integer", "size": [256, 128], "channels": "RGB"},
+            "user": {"method": "bound_norm", "max_norm": 1.22},
+        },
         "tokenizer": {"type": "wordpiece", "vocab": "vocab.txt", "lowercase": True, "max_length": 64},
         "files": files,
         "limits": {

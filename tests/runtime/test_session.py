@@ -8,8 +8,9 @@ from runtime import ScreenEncoder
 from runtime.bundle import ENGINES, Bundle, BundleError
 from runtime.parity import load_golden
 from runtime.preprocess import ImageError
-from runtime.session import NoScreenError, UserVectorError
+from runtime.session import NoScreenError
 from runtime.tokenizer import TokenizerError
+from runtime.user import UserVectorError
 from tests.runtime.make_tiny_bundle import TEXTS
 
 

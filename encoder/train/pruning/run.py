@@ -16,6 +16,7 @@ from encoder.config import PRESETS, EncoderConfig, find_checkpoint, preset
 from encoder.global_view import MobileClip
 from encoder.model import Encoder, build
 from encoder.text import MiniLm
+from encoder.tokenizers import tokenizer_of
 from encoder.train import TrainError
 from encoder.train.checkpoint import save_tensors, write_file
 from encoder.train.options import STAGES, Options, refuse_differences
@@ -23,7 +24,7 @@ from encoder.train.pruning.fastvit import cut_mobileclip
 from encoder.train.pruning.minilm import cut_minilm
 from encoder.train.pruning.sizes import parameters, pruned_config
 from encoder.train.run import Run, file_digest
-from encoder.train.text_data import token_ids, tokenizer_of, training_texts
+from encoder.train.text_data import token_ids, training_texts
 from encoder.weights import load_state, load_trained
 from runtime.terminal import table
 

@@ -1,5 +1,6 @@
 """`python -m export.quality` as a user meets it: true figures, verdicts that gate, and one line for bad input."""
 
+import io
 import json
 import os
 import shutil
@@ -8,17 +9,28 @@ import sys
 
 import numpy as np
 import pytest
-from scipy import stats
+from rich.console import Console
+from scipy import spatial, stats
 
 from calibration_data.samples import read_samples
 from export import budgets
 from export.quality import baseline, docs
+from export.quality.__main__ import _rich
 from export.quality.candidates import candidate_sets
+from export.quality.tables import Table, figure_text
 from runtime import ScreenEncoder
 from tests.conftest import ROOT
+from tests.made_weights import weights_entry
 from tests.runtime.conftest import TINY, accept_file, change_manifest
 from tests.runtime.test_cli import assert_refused, tree
 
+LINES = {
+    "R@1 test": "right text first of 200, R@1",
+    "kind test": "kind of screen",
+    "kind unseen_kit": "kind, UI kit never seen",
+    "Spearman": "text tower, Spearman",
+    "spread": "mean cosine of two screens",
+}
 GREY = np.full((256, 128, 3), 128, np.uint8)
 
 
@@ -91,16 +103,62 @@ def test_what_int8_keeps_is_measured_against_the_float_tflite(report):
         assert len(own["kept"]) == 9 and rows[engine, "fp32"]["kept"] is None
 
 
+def test_fidelity_is_that_of_what_an_app_gets_on_every_screen(report, contexts):
+    """The worst, percentiles and mean, against embeddings of the runtime; the float file is the reference."""
+    float_encoder = ScreenEncoder.load(TINY, "tflite", "fp32")
+    reference = np.array([float_encoder.encode(s.image, s.text, s.user) for s in contexts], np.float64)
+    for row in report["engines"]:
+        if row["precision"] == "fp32":
+            assert row["fidelity"] is None
+            continue
+        encoder = ScreenEncoder.load(TINY, row["engine"], "int8")
+        own = np.array([encoder.encode(s.image, s.text, s.user) for s in contexts], np.float64)
+        own, other = own - reference.mean(axis=0), reference - reference.mean(axis=0)
+        cosines = np.array([1 - spatial.distance.cosine(*pair) for pair in zip(own, other, strict=True)])
+        assert list(row["fidelity"]) == ["test", "unseen_kit", "texts"]
+        for split, found in list(row["fidelity"].items())[:2]:
+            rows = [place for place, sample in enumerate(contexts) if sample.split == split]
+            values, worst = cosines[rows], min(rows, key=lambda place: cosines[place])
+            assert found["worst_sample"] == contexts[worst].id and found["n"] == len(rows)
+            figures = [found[name] for name in ("worst", "p1", "p5", "mean")]
+            expected = [values.min(), np.quantile(values, 0.01), np.quantile(values, 0.05), values.mean()]
+            assert figures == pytest.approx(expected, abs=1e-5)
+
+
+def test_fidelity_is_shown_for_both_engines(command, report):
+    shown = command(TINY).out
+    for row in report["engines"]:
+        for part, found in (row["fidelity"] or {}).items():
+            name = f"{row['engine']} int8, {part}".replace("_", " ")
+            (line,) = (line for line in shown.splitlines() if name in line.lower())
+            assert found["worst_sample"] in line and figure_text(found["p5"]) in line
+
+
+def test_each_limit_on_fidelity_fails_where_its_figure_is_below(report):
+    low = json.loads(json.dumps(report))
+    for row in low["engines"]:
+        for part, limits in budgets.FIDELITY[row["engine"]].items() if row["fidelity"] else ():
+            row["fidelity"][part] |= limits  # at the limit: passes
+    verdicts = [v for v in budgets.quality_budgets(low) if v.name.startswith("fidelity")]
+    assert len(verdicts) == 18 and all(verdict.passed for verdict in verdicts)
+    shipped = low["engines"][1]["fidelity"]["unseen_kit"]
+    shipped["worst"] -= 0.001
+    (failed,) = (v for v in budgets.quality_budgets(low) if v.name.startswith("fidelity") and not v.passed)
+    assert failed.name == "fidelity tflite int8 unseen_kit worst"
+
+
 def test_a_limit_that_fails_ends_with_1_and_one_that_holds_with_0(command, monkeypatch):
     ended = command(TINY)
     assert ended.code == 1 and ended.err == ""
-    assert "FAIL" in ended.out and "quality tflite int8 R@1 test" in ended.out and ">= 0.8" in ended.out
+    assert "FAIL" in ended.out and "right text first of 200, R@1" in ended.out and ">= 0.8" in ended.out
     lax = {
         key: (relation, 1.0 if relation == "<=" else -1.0) for key, (relation, _) in budgets.QUALITY.items()
     }
     monkeypatch.setattr(budgets, "QUALITY", lax)
     monkeypatch.setattr(budgets, "QUALITY_KEPT", 0.0)
     monkeypatch.setattr(budgets, "QUALITY_CENTRED", 0.0)
+    fidelity = {engine: {"test": {"worst": -1.0}} for engine in budgets.FIDELITY}
+    monkeypatch.setattr(budgets, "FIDELITY", fidelity)
     assert command(TINY).code == 0
     for planted in lax:
         relation, _ = lax[planted]
@@ -109,12 +167,16 @@ def test_a_limit_that_fails_ends_with_1_and_one_that_holds_with_0(command, monke
         ended = command(TINY)
         assert ended.code == 1
         (failed,) = (line for line in ended.out.splitlines() if "FAIL" in line)
-        assert f"quality tflite int8 {planted}" in failed
+        assert failed.startswith(LINES[planted])
     monkeypatch.setattr(budgets, "QUALITY", lax)
     for name, limit in (("QUALITY_KEPT", 3.0), ("QUALITY_CENTRED", 1.1)):
         monkeypatch.setattr(budgets, name, limit)
         assert command(TINY).code == 1
         monkeypatch.setattr(budgets, name, 0.0)
+    monkeypatch.setitem(fidelity, "onnx", {"test": {"worst": 1.1}})
+    ended = command(TINY)
+    (failed,) = (line for line in ended.out.splitlines() if "FAIL" in line)
+    assert ended.code == 1 and "fidelity onnx int8 test worst" in failed
 
 
 def test_engines_can_be_chosen_and_the_reference_is_always_there(command):
@@ -163,12 +225,12 @@ def test_random_weights_are_recorded_once_and_then_shown(command, tmp_path, monk
     monkeypatch.setattr(baseline.record, "__defaults__", (path,))
     assert "random weights" not in command(TINY).out
     bundle = shutil.copytree(TINY, tmp_path / "bundle")
-    change_manifest(bundle, lambda m: m.update(weights={"source": "checkpoint", "detail": "trained"}))
+    change_manifest(bundle, lambda m: m.update(weights=weights_entry()))
     assert_refused(
         command(bundle, "--record-random"), "the weights of this bundle are not random (checkpoint)"
     )
     assert not path.exists()
-    change_manifest(bundle, lambda m: m.update(weights={"source": "random", "detail": "seed 0"}))
+    change_manifest(bundle, lambda m: m.update(weights=weights_entry("random")))
     assert command(bundle, "--record-random").code == 1
     ended = command(TINY)
     (line,) = (line for line in ended.out.splitlines() if "random weights" in line)
@@ -257,3 +319,11 @@ def test_bad_use(command, tmp_path):
     assert_refused(command(tmp_path), "not a bundle: it has no manifest.json")
     assert_refused(command(TINY, "--engine", "onnx"), "unknown argument --engine", "--engines")
     assert_refused(command(), "BUNDLE")
+
+
+def test_texts_with_marks_of_markdown_or_of_the_terminal_are_shown_as_they_are():
+    table = Table("worst", ("", "the worst one"), (("texts", "either|or [bold]now[/] [/x]"),))
+    assert "| texts | either\\|or [bold]now[/] [/x] |" in docs.markdown(table)
+    console = Console(width=80, file=io.StringIO())
+    console.print(_rich(table))
+    assert "either|or [bold]now[/] [/x]" in console.file.getvalue()

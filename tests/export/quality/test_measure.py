@@ -7,11 +7,23 @@ import pytest
 
 from calibration_data.region_cells import covered, region_boxes
 from calibration_data.samples import BOX_NAMES
-from export.quality.measure import headline, kept, kinds, nearest_kinds, regions, retrieval, sentences
+from export.quality.measure import (
+    REFERENCE,
+    SHIPPED,
+    fidelity,
+    headline,
+    kept,
+    kinds,
+    nearest_kinds,
+    regions,
+    retrieval,
+    sentences,
+)
 from export.quality.outputs import CONDITIONS, Models, Outputs, Work, prepare
 from export.quality.pictures import draw_pictures, pick_examples, pick_failures, rank_all
 from export.quality.split import TestSplit, read_split
 from runtime.bundle import Bundle
+from runtime.user import bound_norm
 from tests.runtime.conftest import TINY
 
 
@@ -23,6 +35,13 @@ def split(split_folder) -> TestSplit:
 @pytest.fixture(scope="module")
 def work(split) -> Work:
     return prepare(Models.of_bundle(Bundle.load(TINY), []), split)
+
+
+def test_users_are_measured_as_an_app_passes_them_on(split, work):
+    models = replace(Models.of_bundle(Bundle.load(TINY), []), max_user_norm=0.5)
+    given = np.array([sample.user for sample in split.samples], np.float32)
+    assert np.array_equal(prepare(models, split).users, bound_norm(given, 0.5))
+    assert (np.linalg.norm(work.users, axis=1) > 0.5).any()
 
 
 @pytest.fixture(scope="module")
@@ -37,6 +56,11 @@ def perfect(split, work) -> Outputs:
     blind = random.normal(size=embeddings.shape).astype(np.float32)
     blocks = np.stack([embeddings, blind, embeddings, embeddings])
     return Outputs(blocks, texts, embeddings[:4], np.zeros((0, 0, 0, 0), np.float32))
+
+
+def engines(shown: Outputs) -> dict[tuple[str, str], Outputs]:
+    """What pictures are drawn of."""
+    return {REFERENCE: shown, SHIPPED: shown}
 
 
 def test_the_perfect_one_is_always_right_and_a_blind_one_is_as_good_as_chance(split, work, perfect):
@@ -75,8 +99,8 @@ def test_masks_are_judged_by_the_drawn_boxes_and_shown_over_the_screens(split, w
     left[..., 7:] = 0  # of columns 0 to 15 of 16, where the title lies
     assert regions(replace(perfect, masks=left), work, split, rows)["title"] < 0.55
     assert regions(perfect, work, split, rows) is None
-    pictures = draw_pictures(split, work, replace(perfect, masks=masks))
-    assert "regions" in pictures and "regions" not in draw_pictures(split, work, perfect)
+    pictures = draw_pictures(split, work, engines(replace(perfect, masks=masks)))
+    assert "regions" in pictures and "regions" not in draw_pictures(split, work, engines(perfect))
 
 
 def test_only_what_is_asked_for_counts(split, work, perfect):
@@ -98,6 +122,32 @@ def test_text_towers_that_agree_with_the_teacher_correlate(split, work, perfect)
     texts[work.positions(split.sentences)] = 0
     texts[work.positions(split.sentences), :width] = split.teacher
     assert sentences(replace(perfect, texts=texts), work, split) == pytest.approx(1)
+
+
+def test_fidelity_names_the_screen_and_the_text_that_are_furthest_off(split, work, perfect):
+    """One screen of each split and one text are bent; everything else is as the reference has it."""
+    unseen, test = split.rows("unseen_kit")[5], split.rows("test")[17]
+    embeddings, texts = perfect.embeddings.copy(), perfect.texts.copy()
+    embeddings[0, unseen] *= -1
+    embeddings[0, test] = 0.9 * embeddings[0, test] + 0.4 * embeddings[0, test + 1]
+    embeddings[1:] *= -1  # given less: not looked at
+    texts[40] = texts[41]
+    found = fidelity(replace(perfect, embeddings=embeddings, texts=texts), perfect, work, split)
+    names = {name: values["worst_sample"] for name, values in found.items()}
+    ids = [sample.id for sample in split.samples]
+    assert names == {"test": ids[test], "unseen_kit": ids[unseen], "texts": work.texts[40]}
+    assert {name: values["n"] for name, values in found.items()} == {
+        "test": 210, "unseen_kit": 12, "texts": len(work.texts),
+    }  # fmt: skip
+    centre = perfect.embeddings[0].astype(float).mean(axis=0)  # of both splits
+    for name, row in (("test", test), ("unseen_kit", unseen)):
+        own, other = embeddings[0, row] - centre, perfect.embeddings[0, row] - centre
+        cosine = own @ other / np.sqrt((own @ own) * (other @ other))
+        count = found[name]["n"]
+        assert found[name]["worst"] == pytest.approx(cosine, abs=1e-6) and cosine < 0.95
+        assert found[name]["mean"] == pytest.approx((count - 1 + cosine) / count, abs=1e-6)
+        second = 0.01 * (count - 1)  # the 1st percentile lies between the worst and the next one, which is 1
+        assert found[name]["p1"] == pytest.approx(cosine + min(second, 1) * (1 - cosine), abs=1e-6)
 
 
 def test_kept_is_a_share_of_the_reference():
@@ -125,9 +175,10 @@ def test_pictures_show_right_answers_as_right_and_failures_as_failures(split, wo
     assert len(rankings) == 210 and all(ranking.rank == 1 and ranking.best[0][2] for ranking in rankings)
     examples = pick_examples(split, rankings)
     assert {split.samples[ranking.row].kind for ranking in examples} == set(split.captions)
-    assert not pick_failures(rankings) and draw_pictures(split, work, perfect).keys() == {"map", "examples"}
+    pictures = draw_pictures(split, work, engines(perfect))
+    assert not pick_failures(rankings) and pictures.keys() == {"map", "fidelity", "examples"}
     blind = replace(perfect, embeddings=perfect.embeddings[[1, 1, 1, 1]])
     failures = pick_failures(rank_all(split, work, blind))
     behind = [ranking.best[0][1] - ranking.right[1] for ranking in failures]
     assert len(failures) == 6 and behind == sorted(behind, reverse=True) and behind[0] > 0
-    assert all(data.startswith(b"RIFF") for data in draw_pictures(split, work, blind).values())
+    assert all(data.startswith(b"RIFF") for data in draw_pictures(split, work, engines(blind)).values())

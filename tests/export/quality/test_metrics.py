@@ -55,6 +55,21 @@ def test_bootstrap_is_the_percentile_interval_of_the_mean(random):
     assert metrics.bootstrap(np.ones(9)) == (1, 1, 1)
 
 
+@pytest.mark.parametrize("count", [1, 7, 200])
+def test_tail_is_the_least_and_its_place_and_percentiles_between_sorted_values(random, count):
+    values = random.normal(size=count)
+
+    def between(share: float) -> float:
+        ordered, place = sorted(values.tolist()), share * (count - 1)
+        low = int(place)
+        return ordered[low] + (place - low) * (ordered[min(low + 1, count - 1)] - ordered[low])
+
+    found = metrics.tail(values)
+    assert (found.n, found.worst, found.place) == (count, min(values), values.tolist().index(min(values)))
+    assert (found.p1, found.p5) == (pytest.approx(between(0.01)), pytest.approx(between(0.05)))
+    assert found.mean == pytest.approx(sum(values) / count)
+
+
 def test_spread_and_cosines_are_those_of_all_pairs(random):
     rows = random.normal(size=(30, 8)) + 1
     unit = rows / np.linalg.norm(rows, axis=1, keepdims=True)

@@ -7,7 +7,7 @@ import torch
 from encoder.config import EncoderConfig
 from encoder.model import build
 from encoder.text import TEXT_MODELS
-from encoder.train.text_data import tokenizer_of
+from encoder.tokenizers import tokenizer_of
 from export.quality.texts import BATCH, run_in_batches
 
 

@@ -107,6 +107,13 @@ class BundleTest {
         assertTrue(refused(incomplete).contains("manifest.json: not a manifest: No value for merges; export the bundle again"))
         val size = withManifest { it.getJSONObject("preprocessing").getJSONObject("image").put("size", JSONArray(listOf(1, 2))) }
         assertTrue(refused(size).contains("preprocessing size must be [256,128]"))
+        fun user(key: String, value: Any?) = withManifest { it.getJSONObject("preprocessing").getJSONObject("user").put(key, value) }
+        assertTrue(refused(user("method", "clip")).contains("preprocessing user must be bound_norm, not clip"))
+        for (norm in listOf(0, -1, "1.22", JSONObject.NULL, true)) {
+            assertTrue(refused(user("max_norm", norm)).contains("preprocessing max_norm must be a finite number above 0, not $norm"))
+        }
+        val none = withManifest { it.getJSONObject("preprocessing").remove("user") }
+        assertTrue(refused(none).contains("No value for user; export the bundle again"))
     }
 
     @Test

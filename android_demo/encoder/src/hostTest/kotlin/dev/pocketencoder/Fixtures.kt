@@ -45,7 +45,8 @@ object Fixtures {
         assertEquals(emptyList<String>(), differing.map { it.getString("text") })
     }
 
-    fun bitmap(path: String): Bitmap = BitmapFactory.decodeFile(path) ?: error("cannot decode $path")
+    fun bitmap(path: String, ask: BitmapFactory.Options.() -> Unit = {}): Bitmap =
+        BitmapFactory.decodeFile(path, BitmapFactory.Options().apply(ask)) ?: error("cannot decode $path")
 
     /** A copy of the bundle with another manifest, in a new folder. */
     fun changed(folder: File, change: (JSONObject) -> Unit): File = folder.also {

@@ -1,7 +1,9 @@
 package dev.pocketencoder
 
 import android.graphics.Bitmap
+import android.graphics.Canvas
 import android.graphics.Color
+import android.graphics.ColorSpace
 import org.junit.Assert.assertArrayEquals
 import org.junit.Assert.assertEquals
 import org.junit.Assert.assertFalse
@@ -17,7 +19,10 @@ import org.robolectric.annotation.RealObject
 import org.robolectric.shadow.api.Shadow
 import org.robolectric.shadows.ShadowNativeBitmap
 import org.robolectric.util.ReflectionHelpers.ClassParameter
+import java.io.File
 import java.nio.ByteBuffer
+import java.util.Base64
+import kotlin.math.abs
 
 @RunWith(RobolectricTestRunner::class)
 class PreprocessTest {
@@ -47,6 +52,41 @@ class PreprocessTest {
         assertEquals(32, screens)
         assertEquals(emptyList<String>(), differing.map { it.getString("image") })
     }
+
+    @Test
+    fun filesInOtherColoursAreReadAsPythonReadsThem() {
+        val apart = Fixtures.lines("profiles.jsonl").associate { line ->
+            val file = line.getString("image")
+            val expected = Base64.getDecoder().decode(line.getString("pixels"))
+            // As BitmapFactory gives it, in the file's own colours; as the app asks for it; and in 16 bits.
+            val kept = Fixtures.bitmap(file)
+            val asked = Fixtures.bitmap(file) { inPreferredColorSpace = ColorSpace.get(ColorSpace.Named.SRGB) }
+            val deep = Fixtures.bitmap(file) { inPreferredConfig = Bitmap.Config.RGBA_F16 }
+            File(file).name to listOf(kept, asked, deep).map { bitmap -> furthest(bytes(bitmap), expected) }
+        }
+        val far = apart.filter { (name, levels) -> levels[0] > (if ("alpha" in name) KEPT_ALPHA else 1) || levels.drop(1).max() > 1 }
+        Fixtures.reportParity(
+            "profiles", "preprocessed files with and without P3's profile, each in three kinds of bitmap", 3 * apart.size,
+            "at most ${apart.values.flatten().max()} of 255 apart", far.isEmpty(),
+        )
+        assertTrue("$apart", far.isEmpty())
+    }
+
+    @Test
+    fun bitmapsInDisplayP3AreReadInSrgb() {
+        val p3 = ColorSpace.get(ColorSpace.Named.DISPLAY_P3)
+        for (config in listOf(Bitmap.Config.ARGB_8888, Bitmap.Config.RGBA_F16)) {
+            val bitmap = Bitmap.createBitmap(8, 8, config, true, p3)
+            Canvas(bitmap).drawColor(Color.pack(0.8f, 0.4f, 0.3f, 1f, p3))
+            val found = bytes(bitmap, 1, 1).map { it.toInt() and 0xFF }
+            val expected = Color.convert(0.8f, 0.4f, 0.3f, 1f, p3, ColorSpace.get(ColorSpace.Named.SRGB))
+            val apart = listOf(Color.red(expected), Color.green(expected), Color.blue(expected)).zip(found) { a, b -> abs(255 * a - b) }
+            assertTrue("$config $found", apart.max() <= 1f)
+            assertTrue("$config $found is not converted", found[0] > 204)
+        }
+    }
+
+    private fun furthest(a: ByteArray, b: ByteArray) = a.indices.maxOf { abs((a[it].toInt() and 0xFF) - (b[it].toInt() and 0xFF)) }
 
     @Test
     fun transparentPixelsAreLaidOverBlackWhateverTheirAlpha() {
@@ -137,5 +177,6 @@ class PreprocessTest {
     private companion object {
         const val HEIGHT = 256
         const val WIDTH = 128
+        const val KEPT_ALPHA = 3 // levels: Android keeps colours times alpha in 8 bits, and converts what is left of them
     }
 }

@@ -15,6 +15,7 @@ import org.junit.Assert.assertTrue
 import org.junit.Test
 import org.junit.runner.RunWith
 import org.robolectric.RobolectricTestRunner
+import java.nio.ByteBuffer
 import java.util.concurrent.CancellationException
 import java.util.concurrent.CountDownLatch
 import kotlin.concurrent.thread
@@ -64,6 +65,35 @@ class ScreenEncoderTest {
         val result = "same order, scores within %.1e".format(largest)
         Fixtures.reportParity("ranking", "ranked candidates, order and score", compared, result, largest < 1e-5)
         assertTrue("scores differ by $largest", largest < 1e-5)
+    }
+
+    /** The real engine, and the bits of the user vector that it was last given. */
+    private class Watched(private val engine: Engine) : Engine by engine {
+        var user = listOf<Int>()
+
+        override fun run(signature: String, inputs: Map<String, ByteBuffer>, outputs: Map<String, ByteBuffer>) {
+            inputs["user"]?.let { given -> user = List(given.capacity() / 4) { given.getInt(4 * it) } }
+            engine.run(signature, inputs, outputs)
+        }
+    }
+
+    @Test
+    fun usersOfAnyScaleReachTheModelAsInPython() {
+        lateinit var watched: Watched
+        val encoder = ScreenEncoder.open(FolderSource(Fixtures.bundle)) { model -> Watched(LiteRtEngine(model)).also { watched = it } }
+        encoder.onScreen(screen).await()
+        val lines = Fixtures.lines("users.jsonl")
+        val same = lines.count { line ->
+            val embedding = encoder.onText("see you at", line.getJSONArray("user").floats()).await()
+            assertEquals(1.0, embedding.sumOf { it.toDouble() * it }, 1e-4)
+            watched.user == line.getJSONArray("bits").ints()
+        }
+        encoder.close()
+        assertTrue(encoder.awaitClosed(60_000))
+        val what = "user vectors of scales 1e-45 to 3e38, as the model gets them"
+        Fixtures.reportParity("users", what, lines.size, "$same bit for bit", same == lines.size)
+        assertTrue(lines.size > 100)
+        assertEquals(lines.size, same)
     }
 
     @Test

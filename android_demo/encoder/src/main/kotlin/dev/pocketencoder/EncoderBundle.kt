@@ -30,6 +30,9 @@ class EncoderBundle private constructor(
     /** The name of the preset that was exported. */
     val preset: String get() = manifest.optString("preset")
 
+    /** Length that user vectors are scaled down to where they are longer. */
+    val maxUserNorm: Double = manifest.getJSONObject("preprocessing").getJSONObject("user").getDouble("max_norm")
+
     /** Whether the model finds the regions of a screen: `vision` then gives [REGION_MASKS] too. */
     val hasMasks: Boolean get() = REGION_MASKS in tensors
 
@@ -170,6 +173,11 @@ class EncoderBundle private constructor(
         /** How the app must prepare screens and texts has to be how this library does it. */
         private fun checkPreprocessing(manifest: JSONObject, tensors: Map<String, TensorSpec>, where: String) {
             val image = manifest.getJSONObject("preprocessing").getJSONObject("image")
+            val user = manifest.getJSONObject("preprocessing").getJSONObject("user")
+            val norm = (user.opt("max_norm") as? Number)?.toDouble() ?: 0.0
+            if (!(norm > 0 && norm.isFinite())) {
+                throw BundleException("$where: preprocessing max_norm must be a finite number above 0, not ${user.opt("max_norm")}")
+            }
             val tokenizer = manifest.getJSONObject("tokenizer")
             val type = tokenizer.optString("type")
             val files = Tokenizer.FILES[type]
@@ -178,6 +186,7 @@ class EncoderBundle private constructor(
             val found = mapOf(
                 "preprocessing method" to (image.opt("method") to "area_integer"),
                 "preprocessing channels" to (image.opt("channels") to "RGB"),
+                "preprocessing user" to (user.opt("method") to "bound_norm"),
                 "preprocessing size" to (image.opt("size").toString() to size),
                 "tokenizer max_length" to (tokenizer.opt("max_length") to tensors.getValue("input_ids").shape[1]),
             ) + if (type == "wordpiece") mapOf("tokenizer lowercase" to (tokenizer.opt("lowercase") to true)) else emptyMap()

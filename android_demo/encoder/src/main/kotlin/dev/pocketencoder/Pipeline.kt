@@ -106,7 +106,18 @@ internal class Pipeline(private val bundle: EncoderBundle, private val engine: E
 
     private fun setUser(vector: FloatArray?) {
         checkUser(vector)
-        for (index in 0 until user.capacity()) user.put(index, vector?.get(index) ?: 0f) // zeros: an unknown user
+        val scale = if (vector == null) 1.0 else scaleOf(vector)
+        for (index in 0 until user.capacity()) user.put(index, ((vector?.get(index) ?: 0f) * scale).toFloat()) // zeros: an unknown user
+    }
+
+    /**
+     * What brings a user vector down to the length that the model knows, 1 where it is short enough: the twin of the Python
+     * runtime's `bound_norm`, bit for bit. The squares are added one after another, and all of it is Double.
+     */
+    private fun scaleOf(vector: FloatArray): Double {
+        var total = 0.0
+        for (value in vector) total += value.toDouble() * value
+        return bundle.maxUserNorm / max(sqrt(total), bundle.maxUserNorm)
     }
 
     private fun runText(text: String) {

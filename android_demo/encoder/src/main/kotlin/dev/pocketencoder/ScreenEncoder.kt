@@ -32,7 +32,7 @@ class RegionMask(val height: Int, val width: Int, val values: FloatArray)
  * Every function returns at once; a thread of the encoder's own does the work, in the order of the calls. Call from
  * any thread, cancel what is no longer wanted, and [close] it in the end.
  *
- * A user vector is [64] finite numbers; null = unknown user. An embedding is [256] numbers of unit length.
+ * A user vector is [64] finite numbers of any scale; null = unknown user. An embedding is [256] numbers of unit length.
  */
 class ScreenEncoder private constructor(
     /** The bundle that it runs. */

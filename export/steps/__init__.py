@@ -1,0 +1,1 @@
+"""The steps of an export: `table.py` lists them in order, the other modules do them."""

@@ -1,0 +1,27 @@
+"""Private memory as a step of the export."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from export.budgets import SHIPPED
+from export.steps.files import MODEL_FILES, tensors_of
+from runtime.bench import measure_memory
+from runtime.bundle import Bundle, file_sha256
+
+if TYPE_CHECKING:
+    from export.request import Request
+
+REPORT = "memory.json"
+
+
+def make_memory(request: Request, folders: Mapping[str, Path], out: Path) -> None:
+    """Measures the private memory that loading the shipped file and running it adds, in fresh processes."""
+    folder, entry = folders["tflite_int8"], MODEL_FILES[SHIPPED]
+    files = {SHIPPED: entry | {"sha256": file_sha256(folder / SHIPPED)}}
+    bundle = Bundle(folder, {"files": files}, tensors_of(request, folders["encoder"]))
+    found = measure_memory(bundle, entry["engine"], entry["precision"])
+    (out / REPORT).write_text(json.dumps({"private_bytes": found.private_bytes, "how": found.how}))

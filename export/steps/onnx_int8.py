@@ -1,0 +1,24 @@
+"""The INT8 ONNX files."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from export.onnx import compose
+from export.quantize.onnx import quantize_onnx
+from export.steps.files import calibration_samples
+from runtime.bundle import PARTS
+
+if TYPE_CHECKING:
+    from export.request import Request
+
+
+def make_onnx_int8(request: Request, folders: Mapping[str, Path], out: Path) -> None:
+    """Calibrates and quantizes the ONNX files."""
+    for part in PARTS:
+        samples = list(calibration_samples(folders["golden"], part))
+        source = folders["onnx"] / f"{part}_fp32.onnx"
+        quantize_onnx(source, part, request.plan.onnx, samples, out / f"{part}.onnx")
+    compose({part: out / f"{part}.onnx" for part in PARTS}, out / "encoder.onnx")

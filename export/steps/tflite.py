@@ -1,0 +1,20 @@
+"""The float .tflite."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from export.rewrites import rewrite
+from export.steps.encoder import stored_encoder
+from export.tflite import write_tflite
+
+if TYPE_CHECKING:
+    from export.request import Request
+
+
+def make_tflite(request: Request, folders: Mapping[str, Path], out: Path) -> None:
+    """Converts the float .tflite."""
+    encoder = rewrite(stored_encoder(request, folders["encoder"]))
+    write_tflite(encoder, request.config, out / "encoder_fp32.tflite")

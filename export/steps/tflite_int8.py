@@ -1,0 +1,32 @@
+"""The INT8 .tflite, which ships."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from export.quantize.layers import layer_precisions
+from export.quantize.slim import slim
+from export.quantize.tflite import operators, quantize_tflite, without_idle_rules
+from export.steps.files import calibration_samples
+from runtime.bundle import PARTS
+
+if TYPE_CHECKING:
+    from export.request import Request
+
+
+def make_tflite_int8(request: Request, folders: Mapping[str, Path], out: Path) -> None:
+    """Calibrates and quantizes the .tflite, and lists the precision that every layer got."""
+    samples = {part: list(calibration_samples(folders["golden"], part)) for part in PARTS}
+    source, target = folders["tflite"] / "encoder_fp32.tflite", out / "encoder.tflite"
+    plan = request.plan
+    if plan.general:
+        plan = replace(plan, tflite=without_idle_rules(plan.tflite, operators(source)))
+    quantize_tflite(source, plan.tflite, samples, target)
+    layers = layer_precisions(target)  # by the names that the finished file no longer has
+    slim(target, source)
+    listed = {"plan": plan.to_dict(), "layers": layers}
+    (out / "plan.json").write_text(json.dumps(listed, indent=1) + "\n")
