@@ -65,5 +65,7 @@ if [ -z "$uv" ] || ! (as_pip && "$uv" "$@" --python "$own"); then
   [ -z "$uv" ] || echo "uv could not install them; trying pip" >&2
   "$own" -m "$@"
 fi
+# pip compiles what it installs; uv does not, and Python from 3.12 on would warn of torchao's code at first use.
+"$own" -W ignore -m compileall -qq "$folder"/lib/python3.*/site-packages/torchao || :
 rm -rf "$TMPDIR"
 echo "$state" >"$folder/.installed-$what"
