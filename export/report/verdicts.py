@@ -28,7 +28,7 @@ GROUPS = (
 """Names of lines, and the limits that one stands for."""
 SHORTER = (
     (", tflite int8,", ","),
-    (r"^parity |^quality ", ""),
+    (r"^parity |^quality |^fidelity ", ""),
     ("arm64", "ARM64"),
     ("tflite", "TFLite"),
     ("onnx", "ONNX"),
