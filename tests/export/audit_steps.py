@@ -75,7 +75,8 @@ def _remember(event: str, arguments: tuple) -> None:
     path = Path(os.path.realpath(arguments[0]))
     if path.suffix == ".pyc":
         path = Path(importlib.util.source_from_cache(path))
-    if any(path.is_relative_to(ROOT / package) for package in PACKAGES) and path.is_file():
+    ours = any(path.is_relative_to(ROOT / package) for package in PACKAGES)
+    if ours and path.is_file() and path != Path(__file__):  # which a warning's text may quote
         _opened.add(path.relative_to(ROOT).as_posix())
 
 
