@@ -77,7 +77,7 @@ def test_bad_use_is_one_line_and_exit_2(capsys, tmp_path, monkeypatch, arguments
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("{", "not a JSON file"),
+        ("{", "not valid JSON"),
         ("[]", "must hold one JSON object of row name -> config keys"),
         ('{"a/b": {}}', "the row's name 'a/b' may hold only letters, digits, _ and -"),
         ('{"a": 3}', "a: must be an object of config keys, not 3"),
