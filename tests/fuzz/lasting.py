@@ -143,13 +143,14 @@ def kills(bundle: Path, seed: int, count: int, on_trial: OnTrial) -> None:
     let alone and must succeed.
     """
     with tempfile.TemporaryDirectory() as work:
-        out = Path(work) / "bundle"
+        out, random_weights = Path(work) / "bundle", Path(work) / "config.json"
+        random_weights.write_text('{"backbone_pretrained": false, "fusion_heads": 4}')
         shutil.copytree(bundle, out)
         before = _hashes(out)
         for number in range(count):
             chooser = random.Random(f"kills/{seed}/{number}")
             cached = number % 2 == 0
-            arguments = [] if cached else ["--seed", str(number), "--weights", "random"]
+            arguments = [] if cached else ["--config", str(random_weights), "--seed", str(number)]
             process = _export(out, Path(work) / "cache" if not cached else None, *arguments)
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(chooser.uniform(0, 6 if cached else 60))
@@ -160,7 +161,9 @@ def kills(bundle: Path, seed: int, count: int, on_trial: OnTrial) -> None:
             on_trial(number, fault or _left_behind(process.pid))
         process = _export(out, None, "--force")
         ended = process.wait()
-        beside = sorted(path.name for path in Path(work).iterdir() if path.name not in ("bundle", "cache"))
+        beside = sorted(
+            path.name for path in Path(work).iterdir() if path.name not in ("bundle", "cache", "config.json")
+        )
         on_trial(count, f"the last export ended with {ended}, beside it {beside}" if ended or beside else "")
 
 
