@@ -63,6 +63,8 @@ def _processes_with(mark: str) -> list[str]:
         with suppress(OSError):
             marked = f"{MARK}={mark}".encode() in (path / "environ").read_bytes().split(b"\0")
             command = (path / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+            if "multiprocessing.resource_tracker" in command:
+                continue  # Python's own, which ends with the process that it belongs to
             if marked and command and int(path.name) != os.getpid():
                 found.append(f"{path.name} {command[:100]}")
     return found
