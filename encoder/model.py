@@ -9,9 +9,10 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from encoder.config import TOKEN_DIM, ConfigError, EncoderConfig, choose
+from encoder.config import TOKEN_DIM, EncoderConfig, choose
 from encoder.fusion import FUSIONS
 from encoder.global_view import GLOBAL_VIEWS
+from encoder.options import check_pruned_sizes
 from encoder.regions import REGIONS
 from encoder.text import TEXT_MODELS
 from encoder.user import UserMlp
@@ -100,8 +101,8 @@ def build(
     global_type = choose("global_projection", GLOBAL_VIEWS, config.global_projection)
     text_type = choose("text_model", TEXT_MODELS, config.text_model)
     fusion_type = choose("fusion", FUSIONS, config.fusion)
-    for slot, chosen in (("text_model", text_type), ("global_projection", global_type)):
-        _check_pruned_sizes(config, slot, chosen)
+    for slot, options in (("text_model", TEXT_MODELS), ("global_projection", GLOBAL_VIEWS)):
+        check_pruned_sizes(config, slot, {name: prunable_sizes(option) for name, option in options.items()})
     with torch.random.fork_rng(devices=[]), nullcontext() if settle else unsettled():
         torch.manual_seed(seed)
         backbone = Backbone(
@@ -129,21 +130,6 @@ def build(
             ),
         )
     return encoder.eval()
-
-
-def _check_pruned_sizes(config: EncoderConfig, slot: str, chosen: type[nn.Module]) -> None:
-    """Refuses a pruned size that the option of a slot does not have."""
-    own = prunable_sizes(chosen)
-    for argument, size in config.pruned_sizes(slot).items():
-        key, name = f"{slot.split('_')[0]}_{argument}", getattr(config, slot)
-        if argument not in own:
-            can = [option for option, kind in (TEXT_MODELS | GLOBAL_VIEWS).items() if prunable_sizes(kind)]
-            raise ConfigError(
-                f"{key} is {size}, but {slot} {name!r} comes in one size and cannot be pruned; "
-                f"those that can: {', '.join(can)}"
-            )
-        if not 1 <= size <= own[argument]:
-            raise ConfigError(f"{key} is {size}; it must be from 1 to {own[argument]}, the size of {name}")
 
 
 def prunable_sizes(option: type[nn.Module]) -> dict[str, int]:

@@ -145,7 +145,7 @@ class MiniLm(nn.Module):
     """
 
     HIDDEN = 384
-    SIZES: ClassVar = {"layers": 6, "ffn_dim": 1536, "embedding_rank": HIDDEN}
+    SIZES: ClassVar = {"layers": 6, "ffn_dim": 1536, "embedding_rank": 384}
     """What can be pruned, with the published size."""
 
     def __init__(

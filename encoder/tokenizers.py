@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from encoder.config import BYTE_BPE, VOCABULARY, EncoderConfig, choose
+from encoder.options import options
 from runtime.tokenizers import Tokenizer, open_tokenizer
 
 
@@ -41,10 +42,8 @@ def tokenizer_files(config: EncoderConfig) -> TokenizerFiles:
     Raises:
         ConfigError: there is no such text model.
     """
-    from encoder.text import TEXT_MODELS  # loads torch
-
-    tower = choose("text_model", TEXT_MODELS, config.text_model)
-    return TOKENIZERS[getattr(tower, "tokenizer", "wordpiece")]
+    tower = choose("text_model", options("text_model"), config.text_model)
+    return TOKENIZERS[tower.get("tokenizer", "wordpiece")]
 
 
 def tokenizer_of(config: EncoderConfig) -> Tokenizer:

@@ -13,11 +13,11 @@ import torch
 from torch import Tensor, nn
 
 from encoder.config import ConfigError
+from encoder.options import TIMM, check_image_size, size_multiple, unknown_backbone
 from encoder.tensors import read_tensors, refuse
 
 BACKBONES: dict[str, str] = {"mobilevit_xxs": "mobilevit_xxs", "mobilenetv3_small": "mobilenetv3_small_100"}
 """Backbones with names of their own: the timm model of each. Any other is `timm/NAME`."""
-TIMM = "timm/"
 BRANCH_GAIN = 0.1
 ACTIVATION_GAIN = 0.3
 NOISE_SIZE = (256, 128)
@@ -70,7 +70,8 @@ class Backbone(nn.Module):
         *_, reduction = info.reduction()
         self.channels: int = info.channels()[-1]
         self.image_size = image_size
-        self.map_size = _map_size(name, image_size, reduction)
+        check_image_size(name, image_size, size_multiple(timm_name(name), reduction))
+        self.map_size = (image_size[0] // reduction, image_size[1] // reduction)
         self.map_channels: tuple[int, ...] = tuple(info.channels())
         scale, offset = normalization(timm_name(name))
         self.register_buffer("scale", scale, persistent=False)
@@ -91,11 +92,8 @@ def _create(name: str, strides: tuple[int, ...], weights: Path | None) -> nn.Mod
     model = timm_name(name)
     needed = _needed(strides)
     if not timm.is_model(model):
-        close = ", ".join(TIMM + other for other in timm.list_models(f"*{model.split('_')[0]}*")[:8])
-        raise ConfigError(
-            f"unknown backbone {name!r}; valid options: {', '.join(BACKBONES)}, or timm/NAME "
-            f"of a timm model with {needed}{f', such as: {close}' if close else ''}"
-        )
+        close = timm.list_models(f"*{model.split('_')[0]}*")
+        raise unknown_backbone(name, tuple(BACKBONES), close, needed)
     try:
         chosen = _indices(name, strides) if strides else (-1,)
         features = timm.create_model(model, features_only=True, out_indices=chosen)
@@ -218,18 +216,6 @@ def settle_random(model: nn.Module, run: Callable[[], object]) -> None:
         norm.running_mean.copy_((norm.running_mean * 64).round() / 64)
         norm.running_var.copy_((norm.running_var * 64).round().clamp(min=1) / 64)
         norm.momentum = 0.1
-
-
-def _map_size(name: str, image_size: tuple[int, int], reduction: int) -> tuple[int, int]:
-    # MobileViT cuts its last map into patches of 2x2; other sizes would be resampled inside the model.
-    multiple = reduction * 2 if timm_name(name).startswith("mobilevit") else reduction
-    if any(side < multiple or side % multiple for side in image_size):
-        height, width = image_size
-        raise ConfigError(
-            f"image_size {height}x{width} does not fit {name}: height and width must be multiples of "
-            f"{multiple}"
-        )
-    return image_size[0] // reduction, image_size[1] // reduction
 
 
 def normalization(model: str) -> tuple[Tensor, Tensor]:

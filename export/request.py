@@ -11,6 +11,7 @@ from typing import Any
 
 from calibration_data.samples import Sample
 from encoder.config import EncoderConfig, preset
+from encoder.options import check_options
 from encoder.sources import Sources, find_sources
 from export.calibration import DEFAULT_FOLDER, folder_sha256, load_samples
 from export.quantize.plan import Plan, load_plan
@@ -112,7 +113,7 @@ def read_request(
         )
     folder = folder or DEFAULT_FOLDER
     out = out or ROOT / "dist" / name
-    if out.exists() and not (out / MANIFEST).is_file() and (not out.is_dir() or any(out.iterdir())):
+    if out.exists() and not _is_ours(out):
         raise RequestError(f"{out}: exists and is not a bundle; it is left alone, choose another --out")
     samples, plan = tuple(load_samples(folder, config.user_embed_dim)), load_plan(name, plan_file)
     # Found now and not by the step, so that the files decide the step's key: an export with random weights is
@@ -121,11 +122,20 @@ def read_request(
     return Request(name, config, sources, seed, folder, samples, plan, out)
 
 
+def _is_ours(out: Path) -> bool:
+    """Whether an export may replace a folder: empty, or a bundle, be it damaged or of an older form."""
+    if not out.is_dir():
+        return False
+    return not any(out.iterdir()) or ((out / MANIFEST).is_file() and any(out.glob("encoder*")))
+
+
 def _read_config(path: Path) -> EncoderConfig:
     values = read_json(path, RequestError, "config file")
     if not isinstance(values, dict):
         raise RequestError(f"{path}: must hold one JSON object of config keys")
-    return EncoderConfig.from_dict(values)
+    config = EncoderConfig.from_dict(values)
+    check_options(config)
+    return config
 
 
 def digest(*parts: Any) -> str:

@@ -151,6 +151,13 @@ def test_a_folder_that_is_no_bundle_is_left_alone(tmp_path, capsys):
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
 
 
+def test_a_folder_with_another_programs_manifest_is_left_alone(tmp_path, capsys):
+    (tmp_path / "manifest.json").write_text('{"manifest_version": 3}')
+    assert main(["balanced", "--out", str(tmp_path)]) == 2
+    assert "exists and is not a bundle; it is left alone" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["manifest.json"]
+
+
 def test_unchanged_inputs_do_no_work(bundle_dir):
     before = {path.name: path.stat().st_mtime_ns for path in bundle_dir.iterdir()}
     result = run("balanced")

@@ -1,0 +1,139 @@
+"""The names that a config may give, read from the text of the files that define them.
+
+To import those files takes torch and seconds; a config that cannot be built is refused in a fraction of one.
+"""
+
+from __future__ import annotations
+
+import ast
+import functools
+import re
+from collections.abc import Mapping
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from encoder.config import PRUNED_KEYS, ConfigError, EncoderConfig
+
+SLOTS = {
+    "backbone": ("vision.py", "BACKBONES"),
+    "roi_method": ("regions.py", "REGIONS"),
+    "global_projection": ("global_view.py", "GLOBAL_VIEWS"),
+    "text_model": ("text.py", "TEXT_MODELS"),
+    "fusion": ("fusion.py", "FUSIONS"),
+}
+"""File of each slot, and the literal dict in it whose keys are its options."""
+TIMM = "timm/"
+
+
+def check_options(config: EncoderConfig) -> None:
+    """Refuses a config that names what there is not, without loading torch.
+
+    Raises:
+        ConfigError: an unknown option of a slot (the valid ones are listed), a name that timm does not have,
+            an image size that does not fit one of the backbones with names of their own, or a pruned size
+            that an option does not have.
+    """
+    for slot in SLOTS:
+        name, names = getattr(config, slot), tuple(options(slot))
+        if slot == "backbone" and name not in names:
+            _check_timm(name, names)
+        elif name not in names:
+            raise ConfigError(f"unknown {slot} {name!r}; valid options: {', '.join(names)}")
+    if config.backbone in options("backbone"):
+        check_image_size(config.backbone, config.image_size, size_multiple(config.backbone))
+    for slot in set(PRUNED_KEYS.values()):
+        sizes = {name: of.get("SIZES", {}) for name, of in options(slot).items()}
+        check_pruned_sizes(config, slot, sizes)
+
+
+@functools.cache
+def options(slot: str) -> dict[str, dict[str, Any]]:
+    """Returns what the options of a slot declare: by name, the literals among their class's attributes."""
+    file, table = SLOTS[slot]
+    body = ast.parse((Path(__file__).parent / file).read_text(encoding="utf-8")).body
+    classes = {node.name: node for node in body if isinstance(node, ast.ClassDef)}
+    (listed,) = (node.value for node in body if isinstance(node, ast.AnnAssign) and node.target.id == table)
+    return {
+        ast.literal_eval(key): _literals(classes.get(getattr(value, "id", None)))
+        for key, value in zip(listed.keys, listed.values, strict=True)
+    }
+
+
+def _literals(option: ast.ClassDef | None) -> dict[str, Any]:
+    found = {}
+    for node in [] if option is None else option.body:
+        target = node.target if isinstance(node, ast.AnnAssign) else getattr(node, "targets", [None])[0]
+        try:
+            found[target.id] = ast.literal_eval(node.value)
+        except (AttributeError, ValueError, TypeError):
+            continue  # not an assignment, or of something that is computed
+    return found
+
+
+def check_pruned_sizes(config: EncoderConfig, slot: str, sizes: Mapping[str, Mapping[str, int]]) -> None:
+    """Refuses a pruned size that the option of a slot does not have.
+
+    Args:
+        config: what is asked for.
+        slot: `text_model` or `global_projection`.
+        sizes: by option, its own sizes by argument; empty where it has one size.
+
+    Raises:
+        ConfigError: the option cannot be pruned, or has fewer.
+    """
+    name = getattr(config, slot)
+    for argument, size in config.pruned_sizes(slot).items():
+        key = f"{slot.split('_')[0]}_{argument}"
+        if argument not in sizes[name]:
+            can = ", ".join(option for option, own in sizes.items() if own)
+            raise ConfigError(
+                f"{key} is {size}, but {slot} {name!r} comes in one size and cannot be pruned; "
+                f"those that can: {can}"
+            )
+        if not 1 <= size <= sizes[name][argument]:
+            raise ConfigError(
+                f"{key} is {size}; it must be from 1 to {sizes[name][argument]}, the size of {name}"
+            )
+
+
+def unknown_backbone(name: str, names: tuple[str, ...], close: list[str], needed: str) -> ConfigError:
+    """Returns the error for a backbone that timm does not have."""
+    such = f", such as: {', '.join(TIMM + other for other in close[:8])}" if close else ""
+    return ConfigError(
+        f"unknown backbone {name!r}; valid options: {', '.join(names)}, or timm/NAME of a timm model with "
+        f"{needed}{such}"
+    )
+
+
+def size_multiple(model: str, reduction: int = 32) -> int:
+    """Returns what height and width of the image must be multiples of.
+
+    Args:
+        model: timm's name, or a backbone's own.
+        reduction: pixels of a cell of the deepest map, in each direction.
+    """
+    # MobileViT cuts its last map into patches of 2x2; other sizes would be resampled inside the model.
+    return reduction * 2 if model.startswith("mobilevit") else reduction
+
+
+def check_image_size(name: str, image_size: tuple[int, int], multiple: int) -> None:
+    """Raises a ConfigError where a backbone cannot take images of a height and width."""
+    if any(side < multiple or side % multiple for side in image_size):
+        height, width = image_size
+        raise ConfigError(
+            f"image_size {height}x{width} does not fit {name}: height and width must be multiples of "
+            f"{multiple}"
+        )
+
+
+def _check_timm(name: str, names: tuple[str, ...]) -> None:
+    """Refuses a name that occurs nowhere in the files of timm's models; timm itself judges the others."""
+    model = name.removeprefix(TIMM).split(".")[0]
+    spec = find_spec("timm")  # finds the package, does not import it
+    files = sorted(Path(spec.origin).parent.glob("models/*.py"))
+    text = "\n".join(file.read_text(encoding="utf-8") for file in files)
+    if not re.search(rf"(?<!\w){re.escape(model)}(?!\w)", text):
+        known = re.findall(r"^def (\w+)\(pretrained", text, re.MULTILINE)
+        close = sorted(other for other in known if other.startswith(model.split("_")[0]))
+        raise unknown_backbone(name, names, close, "feature maps (features_only)")
