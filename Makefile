@@ -32,19 +32,19 @@ lint: install-test ## only the linters
 	$(PY) -m ruff format --check .
 
 check: install-export $(BUNDLE)/manifest.json ## gate the budgets of a bundle; exits 1 if one fails
-	$(PY) -m export check $(PRESET) $(ARGS)
+	$(PY) -m evaluation check $(BUNDLE) $(ARGS)
 
 parity: install-export $(BUNDLE)/manifest.json ## compare every engine and precision with PyTorch's golden vectors
 	$(PY) -m runtime parity $(BUNDLE) $(ARGS)
 
 quality: install-export $(BUNDLE)/manifest.json ## what the encoder is worth on the test split; exits 1 if a limit fails
-	$(PY) -m export.quality $(BUNDLE) $(ARGS)
+	$(PY) -m evaluation quality $(BUNDLE) $(ARGS)
 
 bench: install-export $(BUNDLE)/manifest.json ## time and memory on this host
 	$(PY) -m runtime bench $(BUNDLE) $(ARGS)
 
 arm64: install-export $(BUNDLE)/manifest.json ## parity, cost and simulated latency on an emulated phone CPU
-	$(PY) -m export.arm64 $(BUNDLE) $(ARGS)
+	$(PY) -m evaluation arm64 $(BUNDLE) $(ARGS)
 
 android: install-export $(BUNDLE)/manifest.json ## compile, test and package the Android app, and compare it with Python
 	$(PY) -m android_demo.check $(BUNDLE) $(ARGS)
@@ -53,11 +53,11 @@ compare: install-export $(BUNDLE)/manifest.json ## the shipped file beside what 
 	$(PY) -m benchmarks compare $(BUNDLE) $(ARGS)
 
 matrix: install-export ## every preset, and Option A with each slot exchanged, side by side (docs/decision_matrix.md)
-	$(PY) -m export.arm64 setup
-	$(PY) -m export.matrix $(ARGS)
+	$(PY) -m evaluation setup-arm64
+	$(PY) -m benchmarks ablation $(ARGS)
 
 advise: install-export ## four questions, and the preset that answers them
-	$(PY) -m export advise $(ARGS)
+	$(PY) -m benchmarks advise $(ARGS)
 
 train: install-train ## train a preset on rendered screens (docs/training.md; ARGS=--smoke: does it run?)
 	$(PY) -m encoder.train --preset $(PRESET) $(ARGS)

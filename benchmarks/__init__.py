@@ -1,1 +1,1 @@
-"""What ships, beside what other tools make of the same weights."""
+"""Many bundles side by side: what other tools make, presets and exchanged slots, published phones."""

@@ -1,115 +1,39 @@
-"""Command line: `python -m benchmarks compare [BUNDLE]`."""
+"""Command line: `python -m benchmarks`; `compare`, `ablation` and `advise` are make targets too."""
 
-from __future__ import annotations
-
-import argparse
-import json
-import shutil
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
-from rich.console import Console
+from runtime.command_line import Command, run_program
 
-from benchmarks.chart import write_chart
-from benchmarks.compare import Comparison, compare
-from benchmarks.host import RowError
-from benchmarks.inputs import prepare
-from benchmarks.peers import PEERS
-from benchmarks.processes import ROOT
-from benchmarks.tables import markdown, notes, rich_table, verdict_line, write_docs
-from export.report.progress import engine_progress
-from runtime.bundle import Bundle
-from runtime.report import plain_json
-from runtime.terminal import Parser, error_line
-
-EXIT_USE, EXIT_INTERRUPT = 2, 130
-WIDTH = 128  # of the table, where no terminal says
-DOCS = ROOT / "docs" / "results.md"
-CHART = "compare.png"
-CAPTION = "Bytes and instructions of the same weights by other tools"
+COMMANDS = {
+    "compare": Command(
+        "benchmarks.compare_command",
+        "Compares the shipped encoder.tflite with what other tools make of the same weights: size, "
+        "instructions, time, memory, and how close the embeddings stay to PyTorch's.",
+        "A tool that fails is a row with its error. Exit status: 0 all well, 2 bad use or bad input.",
+    ),
+    "ablation": Command(
+        "benchmarks.ablation.command",
+        "Exports and measures every preset, and Option A with each single slot exchanged.",
+        "A row that fails shows its error and does not stop the others. Exit status: 0 all well, 1 a row "
+        "failed, 2 bad use or bad input.",
+    ),
+    "advise": Command(
+        "benchmarks.advice.command",
+        "Picks a preset by four questions and the measured ablation; asks what no flag says.",
+        "Exit status: 0 an answer, 2 bad use, or nothing measured yet.",
+    ),
+    "validate-latency": Command(
+        "benchmarks.published_latency_command",
+        "Compares simulated with published milliseconds of other networks; exits 1 where one is off by over "
+        "10 %.",
+    ),
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Compares a bundle; returns 0, or 2 for bad use or bad input."""
-    parser = _parser()
-    options, unknown = parser.parse_known_args(arguments)
-    if unknown:
-        parser.refuse(unknown)
-    try:
-        return _run(options)
-    except (ValueError, RowError) as error:
-        return _fail(str(error), EXIT_USE)
-    except OSError as error:
-        return _fail(f"{error.filename or 'disk'}: {error.strerror}", EXIT_USE)
-    except KeyboardInterrupt:
-        return _fail("interrupted; files that were made need not be made again", EXIT_INTERRUPT)
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = Parser(
-        prog="python -m benchmarks",
-        description="Compares the shipped encoder.tflite with what other tools make of the same weights: "
-        "size, instructions, time, memory, and how close the embeddings stay to PyTorch's.",
-        epilog="A tool that fails is a row with its error. Exit status: 0 all well, 2 bad use or bad input.",
-        allow_abbrev=False,
-    )
-    add = parser.add_argument
-    names = [peer.name for peer in PEERS]
-    add("command", choices=["compare"], metavar="compare", help="the one comparison that there is")
-    add("bundle", nargs="?", type=Path, default=ROOT / "dist" / "balanced", metavar="BUNDLE",
-        help="a folder that `python -m export` wrote (default: dist/balanced)")  # fmt: skip
-    add("--only", nargs="+", choices=names, metavar="NAME", default=[],
-        help=f"compare with some of {', '.join(names)} (default: all)")  # fmt: skip
-    add(
-        "--weights",
-        type=Path,
-        metavar="FILE",
-        help="safetensors file, where the bundle was exported from one",
-    )
-    add("--out", type=Path, default=ROOT / "build" / "compare", metavar="DIR",
-        help="keeps tools, files and results (default: build/compare)")  # fmt: skip
-    add("--no-arm64", action="store_true", help="count no instructions")
-    add("--write-docs", action="store_true", help="put the table into docs/results.md")
-    add("--json", action="store_true", help="print the comparison as JSON")
-    return parser
-
-
-def _run(options: argparse.Namespace) -> int:
-    bundle = Bundle.load(options.bundle)
-    bundle.require("preset", "weights")
-    with engine_progress("weights and calibration screens") as on_progress:
-        inputs = prepare(bundle, options.out.absolute(), options.weights)
-        found = compare(
-            bundle, inputs, options.out, only=options.only, emulate=not options.no_arm64,
-            on_progress=on_progress,
-        )  # fmt: skip
-    options.out.mkdir(parents=True, exist_ok=True)
-    _keep(found, options.out)
-    if options.write_docs:
-        shutil.copy(options.out / CHART, DOCS.parent / "images" / CHART)
-        write_docs(f"{markdown(found)}\n![{CAPTION}](images/{CHART})\n", DOCS)
-    if options.json:
-        print(plain_json(found.to_dict()))
-        return 0
-    console = Console() if sys.stdout.isatty() else Console(width=WIDTH)
-    console.print(rich_table(found))
-    for line in notes(found.rows):
-        console.print(line, style="yellow", markup=False, highlight=False, soft_wrap=True)
-    console.print(verdict_line(found.rows), style="bold", markup=False, highlight=False, soft_wrap=True)
-    console.print(f"{options.out}: compare.json, compare.md, {CHART}", markup=False, highlight=False)
-    return 0
-
-
-def _keep(found: Comparison, folder: Path) -> None:
-    (folder / "compare.json").write_text(json.dumps(found.to_dict(), indent=1) + "\n", encoding="utf-8")
-    (folder / "compare.md").write_text(markdown(found), encoding="utf-8")
-    write_chart(found, folder / CHART)
-
-
-def _fail(message: str, code: int) -> int:
-    sys.stderr.write(error_line(message))
-    return code
+    """Runs a command; returns 0, 1 where a row failed, 2 for bad use or bad input, 130 if interrupted."""
+    return run_program("python -m benchmarks", "Puts bundles side by side.", COMMANDS, arguments)
 
 
 if __name__ == "__main__":

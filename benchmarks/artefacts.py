@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from benchmarks.baselines import Peer
+from benchmarks.baselines.job import Job
 from benchmarks.inputs import Inputs
-from benchmarks.peers import Peer
-from benchmarks.peers.job import Job
 from benchmarks.processes import ROOT, find_python, last_line, python_of, quiet_environment
+from evaluation.sources import sources_digest
 from export.request import digest
-from export.sources import sources_digest
 
 REQUIREMENTS = Path(__file__).parent / "requirements"
 EXPORT_TIMEOUT_S = 1200
@@ -96,7 +96,7 @@ class Workshop:
             tools = _requirements(peer.environment).read_text()
         else:
             tools = {package: _version(package) for package in peer.packages}
-        code = sources_digest(peer.module, "benchmarks.peers.worker")
+        code = sources_digest(peer.module, "benchmarks.baselines.worker")
         source = self._key(self._peers[peer.source]) if peer.source else ""
         return digest(self._inputs.key, tools, code, peer.variant, source)[:16]
 
@@ -138,7 +138,7 @@ class Workshop:
             "parent": os.getpid(),
         }
         (partial / "request.json").write_text(json.dumps(request))
-        command = [python_of(environment), "-m", "benchmarks.peers.worker"]
+        command = [python_of(environment), "-m", "benchmarks.baselines.worker"]
         command += [str(partial / name) for name in ("request.json", "result.json")]
         try:
             _run(command, folder.parent.with_suffix(".log"))

@@ -9,16 +9,16 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.artefacts import Artefact, PeerError, Workshop
+from benchmarks.baselines import PEERS, Peer
 from benchmarks.counts import RUNS_IN_GUEST, CountError, count_minsns, target_profile
 from benchmarks.host import ROUNDS, RowError, Session, measure, take_turns
 from benchmarks.inputs import Inputs
-from benchmarks.peers import PEERS, Peer
 from benchmarks.rows import OURS, Row, judge
-from encoder.provenance import Weights
-from export.arm64.errors import SetupError
-from export.arm64.toolchain import Toolchain, open_toolchain
+from evaluation.arm64.errors import SetupError
+from evaluation.arm64.toolchain import Toolchain, open_toolchain
 from runtime.bundle import Bundle, select_files
 from runtime.parity import GOLDEN, load_golden
+from runtime.provenance import Weights
 
 OnProgress = Callable[[int, int, str], None]
 _STEPS_A_ROW = 3  # files, host, count

@@ -6,11 +6,11 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from export.arm64 import emulator, results
-from export.arm64.emulator import GuestFile, run_guest
-from export.arm64.profiles import Profile, choose
-from export.arm64.toolchain import Toolchain
-from export.sources import sources_digest
+from evaluation.arm64 import emulator, results
+from evaluation.arm64.emulator import GuestFile, run_guest
+from evaluation.arm64.profiles import Profile, choose
+from evaluation.arm64.toolchain import Toolchain
+from evaluation.sources import sources_digest
 from runtime.bundle import PARTS, file_sha256
 
 RUNS_IN_GUEST = (".tflite", ".onnx")

@@ -16,13 +16,14 @@ import numpy as np
 from benchmarks.processes import ROOT, last_line, python_of, quiet_environment
 from runtime import parity
 from runtime.bundle import Bundle
+from runtime.errors import InputError
 from runtime.parity import GOLDEN
 
 PROCESSES = 3
 ROUNDS, RUNS = 15, 6
 
 
-class RowError(RuntimeError):
+class RowError(InputError):
     """A row's files do not run; the message is the last line of what their engine said."""
 
 

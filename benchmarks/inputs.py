@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from evaluation.sources import sources_digest
 from export.request import digest
-from export.sources import sources_digest
 from runtime.bundle import Bundle
 from runtime.errors import InputError
 

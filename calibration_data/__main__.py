@@ -15,15 +15,15 @@ from rich.progress import (
 )
 
 from calibration_data import ROOT, CalibrationDataError
-from calibration_data.contact_sheet import contact_sheet
-from calibration_data.content import build_specs
-from calibration_data.dataset import dataset_specs
-from calibration_data.generate import generate
-from calibration_data.plan import SPLITS, plan_screens
-from calibration_data.render import render
-from calibration_data.test_split import FOLDER as TEST_SPLIT
-from calibration_data.test_split import make_test_split
-from calibration_data.tools import prepare_tools
+from calibration_data.generator.contact_sheet import contact_sheet
+from calibration_data.generator.content import build_specs
+from calibration_data.generator.dataset import dataset_specs
+from calibration_data.generator.generate import generate
+from calibration_data.generator.plan import SPLITS, plan_screens
+from calibration_data.generator.render import render
+from calibration_data.generator.test_split import FOLDER as TEST_SPLIT
+from calibration_data.generator.test_split import make_test_split
+from calibration_data.generator.tools import prepare_tools
 
 DATASET = ROOT.parent / "build" / "screens"
 # Screens of each split of the training set.

@@ -10,13 +10,13 @@ import torch
 from torch import Tensor, nn
 
 from encoder.config import TOKEN_DIM, EncoderConfig, choose
-from encoder.fusion import FUSIONS
-from encoder.global_view import GLOBAL_VIEWS
+from encoder.modules.backbone import Backbone, Screen, unsettled
+from encoder.modules.fusion import FUSIONS
+from encoder.modules.global_view import GLOBAL_VIEWS
+from encoder.modules.regions import REGIONS
+from encoder.modules.text import TEXT_MODELS
+from encoder.modules.user import UserMlp
 from encoder.options import check_pruned_sizes
-from encoder.regions import REGIONS
-from encoder.text import TEXT_MODELS
-from encoder.user import UserMlp
-from encoder.vision import Backbone, Screen, unsettled
 
 
 class Encoder(nn.Module):

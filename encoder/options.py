@@ -16,11 +16,11 @@ from typing import Any
 from encoder.config import PRUNED_KEYS, ConfigError, EncoderConfig
 
 SLOTS = {
-    "backbone": ("vision.py", "BACKBONES"),
-    "roi_method": ("regions.py", "REGIONS"),
-    "global_projection": ("global_view.py", "GLOBAL_VIEWS"),
-    "text_model": ("text.py", "TEXT_MODELS"),
-    "fusion": ("fusion.py", "FUSIONS"),
+    "backbone": ("modules/backbone.py", "BACKBONES"),
+    "roi_method": ("modules/regions.py", "REGIONS"),
+    "global_projection": ("modules/global_view.py", "GLOBAL_VIEWS"),
+    "text_model": ("modules/text.py", "TEXT_MODELS"),
+    "fusion": ("modules/fusion.py", "FUSIONS"),
 }
 """File of each slot, and the literal dict in it whose keys are its options."""
 TIMM = "timm/"

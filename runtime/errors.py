@@ -3,3 +3,7 @@
 
 class InputError(ValueError):
     """What the caller passed cannot be used. Command lines print it as one line and exit 2."""
+
+
+class FailedError(RuntimeError):
+    """The work itself failed, though its input was good. Command lines print it as one line and exit 1."""

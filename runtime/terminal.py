@@ -1,32 +1,13 @@
-"""What the command lines share: one-line errors, plain tables, progress, and a quiet engine."""
+"""What goes to a terminal without rich: plain tables, progress, and an engine that is kept quiet."""
 
-import argparse
 import contextlib
 import os
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
-from typing import IO, NoReturn
+from typing import IO
 
 from runtime.errors import InputError
-
-
-class Parser(argparse.ArgumentParser):
-    """An argparse parser that reports bad use in one line and lists what is valid."""
-
-    def error(self, message: str) -> NoReturn:
-        """Prints one line and exits 2."""
-        self.exit(2, error_line(f"{message} (see {self.prog} --help)"))
-
-    def refuse(self, unknown: Sequence[str]) -> NoReturn:
-        """Reports arguments that this parser does not know, and exits 2."""
-        options = [o for action in self._actions for o in action.option_strings if o.startswith("--")]
-        self.error(f"unknown argument {' '.join(unknown)}; the options are {', '.join(options)}")
-
-
-def error_line(message: object) -> str:
-    """The line that says what is wrong."""
-    return "error: " + " ".join(str(message).split()) + "\n"
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]], *, left: int = 1) -> str:

@@ -13,9 +13,10 @@ from typing import IO, Any
 from android_demo.check import ROOT, apk, inputs, kotlin, report, tools
 from android_demo.check.work import ASSETS, locked
 from runtime.bundle import Bundle
+from runtime.command_line import Parser, error_line
 from runtime.errors import InputError
 from runtime.report import plain_json
-from runtime.terminal import Parser, Progress, error_line, quiet_engine
+from runtime.terminal import Progress, quiet_engine
 
 
 def build_parser() -> argparse.ArgumentParser:

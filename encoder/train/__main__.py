@@ -13,7 +13,7 @@ from encoder.train import TrainError, TrainingDivergedError
 from encoder.train.arguments import make_parser, read_options
 from encoder.train.options import STAGES, Options
 from encoder.train.pruning.arguments import COMMAND, make_prune_parser
-from runtime.terminal import error_line
+from runtime.command_line import error_line
 
 if TYPE_CHECKING:
     from rich.console import Console

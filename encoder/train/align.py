@@ -16,8 +16,8 @@ from timm.utils import reparameterize_model
 from torch import Tensor, nn
 from torch.nn.functional import cosine_similarity
 
-from encoder.fusion import Fusion
 from encoder.model import Encoder
+from encoder.modules.fusion import Fusion
 from encoder.train.text_data import pad, token_ids
 from runtime.tokenizers import Tokenizer
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from encoder.config import PRESETS
 from encoder.train import TrainError
 from encoder.train.options import STAGES, ContextOptions, Options
-from runtime.terminal import Parser
+from runtime.command_line import Parser
 
 TEXT_SHARE, REGION_SHARE = 0.15, 0.2
 """Of --time-limit: the text stage's part where all stages are trained, and the regions stage's."""
@@ -181,7 +181,7 @@ def _shares(given: argparse.Namespace) -> dict[str, float]:
     """Part of the time that each stage gets."""
     if given.stage != "all":
         return dict.fromkeys(STAGES, 1.0)
-    from encoder.regions import finds_regions  # it loads PyTorch, which --help can do without
+    from encoder.modules.regions import finds_regions  # it loads PyTorch, which --help can do without
 
     finds = given.preset in PRESETS and finds_regions(PRESETS[given.preset].roi_method)
     return {

@@ -15,7 +15,7 @@ from calibration_data.region_cells import covered
 from calibration_data.samples import Sample
 from encoder.config import EncoderConfig
 from encoder.model import Encoder
-from encoder.regions import pooling_matrix
+from encoder.modules.regions import pooling_matrix
 from encoder.tokenizers import tokenizer_of
 from encoder.train import TrainError
 from encoder.train.align import Material

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from calibration_data.generator.styles import STYLES
+from calibration_data.generator.typed_text import safe_cut
 from calibration_data.samples import Sample
-from calibration_data.styles import STYLES
-from calibration_data.typed_text import safe_cut
 from encoder.train.options import ContextOptions
 
 OWN_CUT_SHARE = 0.4

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from encoder.silence import SilentBlock, silent_blocks
+from encoder.modules.disabled_blocks import SilentBlock, silent_blocks
 from encoder.train.teacher import has_bfloat16
 
 

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from encoder.model import Encoder
-from encoder.silence import silent_blocks
+from encoder.modules.disabled_blocks import silent_blocks
 from encoder.train import TrainingDivergedError
 from encoder.train.checkpoint import load_checkpoint, load_part, part, save_checkpoint
 from encoder.train.kernels import mixed_precision, suit_kernels

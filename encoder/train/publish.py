@@ -104,8 +104,9 @@ def card(
 
 Weights of preset `{preset}`, averaged over training, in half precision. Licence: Apache-2.0, as the project.
 
-- Data: {screens["train"]:,} rendered screens of split train (`calibration_data`, invented content); texts of
-  the corpora that `calibration_data/corpora` names; text teacher: {settings["text_teacher"] or "none"}.
+- Data: {screens["train"]:,} rendered screens of split train (`calibration_data`, invented content); texts
+  of the corpora that `calibration_data/generator/corpora` names; text teacher:
+  {settings["text_teacher"] or "none"}.
 - Seed: {settings["seed"]}. Started from: {"; ".join(first)}.
 - Command: `python -m encoder.train {shlex.join(map(_shown, arguments))}`
 - Time: {summary["minutes"]:.0f} minutes for {summary["steps"]:,} steps of {summary["batch"]} screens, on

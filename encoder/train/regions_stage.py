@@ -14,12 +14,12 @@ from calibration_data.region_cells import covered, region_boxes, region_ious
 from calibration_data.samples import Sample
 from encoder.config import EncoderConfig
 from encoder.model import Encoder
+from encoder.modules.backbone import Screen
 from encoder.train import TrainError
 from encoder.train.augment import augment
 from encoder.train.cache import CACHE, resized_images
 from encoder.train.options import StageOptions
 from encoder.train.region_masks import mask_loss
-from encoder.vision import Screen
 
 VALIDATED, SCREENS_AT_ONCE = 400, 64
 

@@ -15,10 +15,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from calibration_data.samples import SAMPLES, Sample, read_samples
 from encoder.config import CHECKPOINTS, PRESETS, EncoderConfig, preset
 from encoder.model import Encoder, build
+from encoder.modules.disabled_blocks import silence
+from encoder.modules.regions import finds_regions
 from encoder.packages import fetch_packaged
-from encoder.provenance import PUBLISHED
-from encoder.regions import finds_regions
-from encoder.silence import silence
 from encoder.sources import Sources, find_sources
 from encoder.tokenizers import tokenizer_of
 from encoder.train import TrainError
@@ -35,6 +34,7 @@ from encoder.train.text_only import TextStage
 from encoder.train.text_stage import TextDistillation
 from encoder.train.vision_stage import VisionStage
 from encoder.weights import load_shared, load_state
+from runtime.provenance import PUBLISHED
 
 ENCODER, SUMMARY = "encoder.safetensors", "summary.json"
 

@@ -11,8 +11,8 @@ import torch
 from rich.console import Console
 
 from calibration_data import ROOT
+from calibration_data.generator.styles import STYLES
 from calibration_data.samples import CALIBRATION_SPLITS, SAMPLES
-from calibration_data.styles import STYLES
 from encoder.train.checkpoint import load_checkpoint
 from encoder.train.loop import Pace, Stopped
 from encoder.train.monitor import METRICS

@@ -18,7 +18,7 @@ from torch.nn.functional import normalize
 from torch.nn.utils.rnn import pad_sequence
 
 from calibration_data import CalibrationDataError
-from calibration_data.corpora import LANGUAGES, texts
+from calibration_data.generator.corpora import LANGUAGES, texts
 from encoder.packages import CACHE, packaged_minilm
 
 MINILM = "minilm-l6"

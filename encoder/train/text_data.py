@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from calibration_data.corpora import Text, texts
+from calibration_data.generator.corpora import Text, texts
 from runtime.tokenizers import Tokenizer
 
 PREFIX_SHARE = 0.4

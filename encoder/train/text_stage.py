@@ -18,8 +18,8 @@ from torch.nn.functional import normalize
 
 from encoder.config import VOCABULARY, EncoderConfig
 from encoder.model import Encoder
+from encoder.modules.text import BertTiny
 from encoder.packages import CACHE
-from encoder.text import BertTiny
 from encoder.tokenizers import tokenizer_of
 from encoder.train.teacher import MINILM, TeacherError, TextTeacher
 from encoder.train.text_data import (

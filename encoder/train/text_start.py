@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from encoder.model import Encoder
-from encoder.text import BertTiny, CustomLstm, MiniLm
+from encoder.modules.text import BertTiny, CustomLstm, MiniLm
 from encoder.train.teacher import TextTeacher
 
 WORD_SCALE = 0.05

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from calibration_data import CalibrationDataError
-from calibration_data.corpora import dialogues, texts
+from calibration_data.generator.corpora import dialogues, texts
 from encoder.config import BYTE_BPE, BYTE_BPE_SIZE
 from runtime.bpe import SPECIAL_TOKENS
 

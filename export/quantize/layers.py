@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from export.quantize.packed_words import FINE, UNPACKED, UNPACKED_6
+from export.quantize.packed_embeddings import FINE, UNPACKED, UNPACKED_6
 
 MOVES = ("RESHAPE", "TRANSPOSE", "SLICE", "SQUEEZE", "EXPAND_DIMS", "QUANTIZE", "DEQUANTIZE", "CAST")
 """Operators that compute nothing of the model's own."""

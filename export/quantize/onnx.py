@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from export.quantize.plan import OnnxPlan
-from export.tflite import quiet
+from export.convert.tflite import quiet
+from export.quantize.recipe import OnnxPlan
 
 AVERAGING_CONSTANT = 0.05
 """How far one sample moves a range under `moving_average`; ai-edge-quantizer's own is the same."""

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import numpy as np
 
+from export.convert.tflite import quiet
 from export.quantize.byte_input import bypass_float
 from export.quantize.layers import of_shared_weights, products, walk
-from export.quantize.packed_words import PACKED, pack_lookups
-from export.quantize.plan import PlanError, Rule, TflitePlan
-from export.tflite import quiet
+from export.quantize.packed_embeddings import PACKED, pack_lookups
+from export.quantize.recipe import PlanError, Rule, TflitePlan
 
 REDUCED_PRECISION = "reduced_precision_support"
 """Metadata entry by which XNNPACK may compute a file's float operators in fp16, where the CPU has it."""

@@ -14,11 +14,11 @@ import numpy as np
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from PIL import Image
 
-from encoder.provenance import Weights
-from export.budgets import Budget
-from export.quality.step import CAPTIONS, picture_files
-from export.quality.tables import tables as quality_tables
-from export.report.format import budget_row
+from evaluation.budgets import Budget
+from evaluation.quality.step import CAPTIONS, picture_files
+from evaluation.quality.tables import tables as quality_tables
+from evaluation.terminal.format import budget_row
+from runtime.provenance import Weights
 
 SHEET_COLUMNS = 16
 

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from export import arm64
-from export.arm64.report import SHIPPED
-from export.budgets import limits
+from evaluation import arm64
+from evaluation.arm64.report import SHIPPED
+from evaluation.budgets import limits
 from export.steps.files import MODEL_FILES, side_by_side, tensors_of
 from runtime.bundle import Bundle, file_sha256, select_files
 from runtime.parity import GOLDEN

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from export.budgets import SHIPPED
+from evaluation.budgets import SHIPPED
 from export.steps.files import MODEL_FILES, tensors_of
 from runtime.bench import measure_memory
 from runtime.bundle import Bundle, file_sha256

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from export.onnx import compose, write_onnx
-from export.rewrites import rewrite
+from export.convert.onnx import compose, write_onnx
+from export.passes import rewrite
 from export.steps.encoder import stored_encoder
 from runtime.bundle import PARTS
 

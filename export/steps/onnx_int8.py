@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from export.onnx import compose
+from export.convert.onnx import compose
 from export.quantize.onnx import quantize_onnx
 from export.steps.files import calibration_samples
 from runtime.bundle import PARTS

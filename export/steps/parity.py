@@ -8,7 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from export.budgets import PARITY
+from evaluation.budgets import PARITY
 from export.steps.files import MODEL_FILES, side_by_side, tensors_of
 from runtime.parity import load_golden, measure_files
 

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from encoder.provenance import Weights
 from encoder.tokenizers import tokenizer_of
+from evaluation.quality.outputs import Models
+from evaluation.quality.step import run_engine, write_quality
 from export.calibration import max_user_norm
-from export.quality.outputs import Models
-from export.quality.step import run_engine, write_quality
 from export.steps.encoder import stored_encoder
 from export.steps.files import MODEL_FILES, read_arrays, side_by_side, tensors_of
+from runtime.provenance import Weights
 
 if TYPE_CHECKING:
     from export.request import Request

@@ -13,7 +13,7 @@ class Step:
         name: of the step and of its folder in the cache.
         title: what the terminal shows.
         needs: steps whose files it reads.
-        uses: what else decides its result, keys of `Request.inputs`; its code is found by `export.sources`.
+        uses: what else decides its result, keys of `Request.inputs`; `evaluation.sources` finds its code.
         run: `module:function`, called in a worker with the request, the folders of the needed steps by name,
             and its own folder.
     """

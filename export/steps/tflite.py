@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from export.rewrites import rewrite
+from export.convert.tflite import write_tflite
+from export.passes import rewrite
 from export.steps.encoder import stored_encoder
-from export.tflite import write_tflite
 
 if TYPE_CHECKING:
     from export.request import Request

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from export.quantize.layers import layer_precisions
-from export.quantize.slim import slim
+from export.quantize.tensor_names import slim
 from export.quantize.tflite import operators, quantize_tflite, without_idle_rules
 from export.steps.files import calibration_samples
 from runtime.bundle import PARTS

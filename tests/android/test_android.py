@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from android_demo.check import texts, tools
-from encoder.regions import REGION_BOXES
+from encoder.modules.regions import REGION_BOXES
 from runtime import bpe, tokenizer
 from tests.conftest import ROOT, missing
 

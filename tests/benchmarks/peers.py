@@ -6,7 +6,7 @@ import shutil
 import sys
 from pathlib import Path
 
-from benchmarks.peers.job import Job
+from benchmarks.baselines.job import Job
 from runtime.bundle import PARTS
 from tests.conftest import ROOT
 

@@ -6,10 +6,11 @@ import json
 
 import pytest
 
-from benchmarks import __main__ as command
+from benchmarks import compare_command as command
+from benchmarks.__main__ import main
 from benchmarks.compare import Comparison
 from benchmarks.rows import OURS, Row
-from encoder.provenance import Weights
+from runtime.provenance import Weights
 from tests.conftest import ROOT
 from tests.made_weights import weights_entry
 
@@ -29,7 +30,7 @@ TINY = ROOT / "tests" / "data" / "tiny_bundle"
 )
 def test_bad_use_is_one_line_and_exit_2(arguments, said, capsys, tmp_path):
     try:
-        code = command.main([*arguments, *(["--out", str(tmp_path)] if arguments else [])])
+        code = main([*arguments, *(["--out", str(tmp_path)] if arguments else [])])
     except SystemExit as stop:  # argparse's way out
         code = stop.code
     error = capsys.readouterr().err
@@ -49,7 +50,7 @@ def measured(monkeypatch):
 
 
 def test_prints_table_and_verdict_and_keeps_the_results(measured, capsys, tmp_path):
-    assert command.main(["compare", str(TINY), "--out", str(tmp_path)]) == 0
+    assert main(["compare", str(TINY), "--out", str(tmp_path)]) == 0
     output = capsys.readouterr().out
     assert "aeq-dynamic-int8" in output and "2.50 x ours" in " ".join(output.split())
     kept = json.loads((tmp_path / "compare.json").read_text())
@@ -59,5 +60,5 @@ def test_prints_table_and_verdict_and_keeps_the_results(measured, capsys, tmp_pa
 
 
 def test_json_is_all_that_it_prints(measured, capsys, tmp_path):
-    assert command.main(["compare", str(TINY), "--out", str(tmp_path), "--json"]) == 0
+    assert main(["compare", str(TINY), "--out", str(tmp_path), "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["rows"][0]["name"] == OURS

@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from benchmarks.baselines import PEERS, Peer
 from benchmarks.chart import write_chart
 from benchmarks.compare import Comparison, compare
 from benchmarks.inputs import Inputs, prepare
-from benchmarks.peers import PEERS, Peer
 from benchmarks.processes import last_line
 from benchmarks.rows import OURS
 from runtime.bundle import Bundle
@@ -20,7 +20,7 @@ from tests.conftest import ROOT
 TINY = ROOT / "tests" / "data" / "tiny_bundle"
 FLOAT = Peer("float", "copy", "tests.benchmarks.peers", "a copy", ("numpy",))
 REAL = Peer(
-    "dynamic", "ai-edge-quantizer", "benchmarks.peers.ai_edge_quantizer", "its recipe",
+    "dynamic", "ai-edge-quantizer", "benchmarks.baselines.ai_edge_quantizer", "its recipe",
     ("ai-edge-quantizer",), "dynamic_wi8_afp32", "float",
 )  # fmt: skip
 CRASH = Peer("crash", "converter", "tests.benchmarks.peers", "", ("numpy",), "crash")
@@ -122,7 +122,7 @@ def test_why_a_process_failed_is_one_line(text, code, line):
 
 
 def test_calibration_samples_are_of_batch_one(tmp_path):
-    from benchmarks.peers.job import Job
+    from benchmarks.baselines.job import Job
 
     job = Job({}, tmp_path, TINY / "golden.npz", tmp_path)
     samples = job.samples("text")

@@ -7,8 +7,8 @@ import pytest
 from benchmarks.compare import Comparison
 from benchmarks.rows import OURS, Row, judge
 from benchmarks.tables import BEGIN, END, cells, header, markdown, notes, rich_table, verdict_line, write_docs
-from encoder.provenance import Weights
 from runtime.errors import InputError
+from runtime.provenance import Weights
 from tests.made_weights import weights_entry
 
 OWN = Row(OURS, "pocket-encoder", file_bytes=5_000_000, minsns=40.0, ratio=1.0, centred_cosine_min=0.96)

@@ -1,8 +1,8 @@
 """Specifications of screens for tests of the pages: one for each view, without any corpus."""
 
-from calibration_data.content import screen_spec
-from calibration_data.plan import Screen
-from calibration_data.situations import VIEWS
+from calibration_data.generator.content import screen_spec
+from calibration_data.generator.plan import Screen
+from calibration_data.generator.situations import VIEWS
 
 KEYBOARDS = {"browse": None, "letters": "letters", "number": "digits", "email": "email"}
 SITUATIONS = [

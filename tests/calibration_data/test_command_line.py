@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from calibration_data import ROOT
-from calibration_data.tools import CACHE, check_fonts
+from calibration_data.generator.tools import CACHE, check_fonts
 from tests.conftest import missing, require_tool
 
 SCREEN = "settings-0010"

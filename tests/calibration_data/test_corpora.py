@@ -10,10 +10,11 @@ import zipfile
 
 import pytest
 
-from calibration_data import CalibrationDataError, corpora
-from calibration_data.corpora import LANGUAGES, dialogues, texts
-from calibration_data.corpora.clean import key, sentences
-from calibration_data.corpora.parse import read_dialogues, read_texts, split_of
+from calibration_data import CalibrationDataError
+from calibration_data.generator import corpora
+from calibration_data.generator.corpora import LANGUAGES, dialogues, texts
+from calibration_data.generator.corpora.clean import key, sentences
+from calibration_data.generator.corpora.parse import read_dialogues, read_texts, split_of
 
 
 @pytest.mark.parametrize("raw", [

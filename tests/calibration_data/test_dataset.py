@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 
 from calibration_data import CalibrationDataError
-from calibration_data.corpora import _version
-from calibration_data.dataset import dataset_specs
-from calibration_data.plan import KINDS, KITS, LANGUAGE_WEIGHTS
-from calibration_data.situations import VIEWS, action, caption, kind_captions, views_with
-from calibration_data.splits import templates
-from calibration_data.styles import STYLES, user_vector_of
-from calibration_data.writing import cut, endings, finish, smileys
+from calibration_data.generator.corpora import _version
+from calibration_data.generator.dataset import dataset_specs
+from calibration_data.generator.plan import KINDS, KITS, LANGUAGE_WEIGHTS
+from calibration_data.generator.situations import VIEWS, action, caption, kind_captions, views_with
+from calibration_data.generator.splits import templates
+from calibration_data.generator.styles import STYLES, user_vector_of
+from calibration_data.generator.writing import cut, endings, finish, smileys
 
 COUNTS = {"train": 480, "validation": 80, "test": 240, "unseen_kit": 80}
 UNSEEN = ("test", "unseen_kit")

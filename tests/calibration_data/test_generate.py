@@ -12,9 +12,9 @@ import pytest
 from PIL import Image
 
 from calibration_data import ROOT, CalibrationDataError
-from calibration_data.generate import generate
+from calibration_data.generator.generate import generate
+from calibration_data.generator.tools import CACHE, check_fonts
 from calibration_data.samples import read_samples
-from calibration_data.tools import CACHE, check_fonts
 from tests.calibration_data.page_specs import page_spec
 from tests.conftest import missing, require_tool
 
@@ -29,7 +29,7 @@ SPECS = [
 RUN = """
 import json, sys
 from pathlib import Path
-from calibration_data.generate import generate
+from calibration_data.generator.generate import generate
 generate(json.loads(Path(sys.argv[1]).read_text()), Path(sys.argv[2]), jobs=1)
 """
 USER_DIM = 64
@@ -142,7 +142,7 @@ def test_a_screen_that_cannot_be_drawn_stops_a_small_set_but_keeps_the_others(tm
 
 @pytest.mark.slow
 def test_a_few_screens_that_show_something_else_than_was_typed_are_left_out_and_named(tmp_path, monkeypatch):
-    monkeypatch.setattr("calibration_data.generate.FAILED_SHARE", 0.5)
+    monkeypatch.setattr("calibration_data.generator.generate.FAILED_SHARE", 0.5)
     wrong = {**SPECS[3], "id": "wrong", "typed": "12\n34"}
     failed = generate([SPECS[1], wrong], tmp_path)
     assert list(failed) == ["wrong"] and "'1234'" in failed["wrong"]

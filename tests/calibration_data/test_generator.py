@@ -7,11 +7,11 @@ import unicodedata
 import pytest
 
 from calibration_data import ROOT
-from calibration_data.content import build_specs
-from calibration_data.phrases import phrases, pool
-from calibration_data.plan import LANGUAGE_WEIGHTS, plan_screens
-from calibration_data.styles import STYLES, user_vector
-from calibration_data.typed_text import half_typed, half_typed_number, next_words, safe_cut
+from calibration_data.generator.content import build_specs
+from calibration_data.generator.phrases import phrases, pool
+from calibration_data.generator.plan import LANGUAGE_WEIGHTS, plan_screens
+from calibration_data.generator.styles import STYLES, user_vector
+from calibration_data.generator.typed_text import half_typed, half_typed_number, next_words, safe_cut
 
 LANGUAGES = sorted(LANGUAGE_WEIGHTS)
 

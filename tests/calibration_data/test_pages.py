@@ -6,9 +6,9 @@ import subprocess
 
 import pytest
 
-from calibration_data.plan import KITS
-from calibration_data.splits import templates
-from calibration_data.tools import PAGES
+from calibration_data.generator.plan import KITS
+from calibration_data.generator.splits import templates
+from calibration_data.generator.tools import PAGES
 from tests.calibration_data.page_specs import SITUATIONS, page_spec
 from tests.conftest import require_tool
 

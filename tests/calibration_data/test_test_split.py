@@ -8,11 +8,11 @@ import pytest
 from PIL import Image
 
 from calibration_data import CalibrationDataError
+from calibration_data.generator.situations import kind_captions
+from calibration_data.generator.test_split import FOLDER, SCREENS_BYTES, make_test_split
 from calibration_data.samples import read_samples
-from calibration_data.situations import kind_captions
-from calibration_data.test_split import FOLDER, SCREENS_BYTES, make_test_split
-from export.quality.candidates import CANDIDATES, candidate_sets
-from export.quality.split import available, read_split
+from evaluation.quality.candidates import CANDIDATES, candidate_sets
+from evaluation.quality.split import available, read_split
 from runtime.preprocess import load_image
 from tests.conftest import ROOT, missing
 
@@ -113,11 +113,11 @@ def test_a_test_split_is_what_the_dataset_holds_in_small(dataset, teacher, tmp_p
 def test_screens_are_stored_as_well_as_fits(dataset, teacher, tmp_path, monkeypatch):
     make_test_split(dataset, tmp_path / "well")
     sizes = [path.stat().st_size for path in sorted((tmp_path / "well" / "screens").iterdir())]
-    monkeypatch.setattr("calibration_data.test_split.SCREENS_BYTES", sum(sizes) - 1)
+    monkeypatch.setattr("calibration_data.generator.test_split.SCREENS_BYTES", sum(sizes) - 1)
     make_test_split(dataset, tmp_path / "tight")
     tight = [path.stat().st_size for path in sorted((tmp_path / "tight" / "screens").iterdir())]
     assert sum(tight) < sum(sizes)
-    monkeypatch.setattr("calibration_data.test_split.SCREENS_BYTES", 100)
+    monkeypatch.setattr("calibration_data.generator.test_split.SCREENS_BYTES", 100)
     with pytest.raises(CalibrationDataError, match="3 screens do not fit in"):
         make_test_split(dataset, tmp_path / "none")
     assert not (tmp_path / "none").exists()

@@ -6,9 +6,9 @@ import torch
 from torch import nn
 
 from encoder import build
-from encoder.fusion import TransformerLayer
 from encoder.model import count_parameters
-from encoder.regions import REGION_BOXES, pooling_matrix
+from encoder.modules.fusion import TransformerLayer
+from encoder.modules.regions import REGION_BOXES, pooling_matrix
 
 
 @torch.no_grad()

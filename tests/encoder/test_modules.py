@@ -13,13 +13,13 @@ from transformers import BertModel, RobertaModel
 
 from encoder import PRESETS, ConfigError, EncoderConfig, build, preset
 from encoder.config import BYTE_BPE, BYTE_BPE_SIZE
-from encoder.fusion import FUSIONS
-from encoder.global_view import GLOBAL_VIEWS
 from encoder.model import count_parameters
+from encoder.modules.backbone import BACKBONES, Screen
+from encoder.modules.fusion import FUSIONS
+from encoder.modules.global_view import GLOBAL_VIEWS
+from encoder.modules.regions import REGION_BOXES, REGIONS
+from encoder.modules.text import TEXT_MODELS, MiniLm
 from encoder.packages import fetch_packaged
-from encoder.regions import REGION_BOXES, REGIONS
-from encoder.text import TEXT_MODELS, MiniLm
-from encoder.vision import BACKBONES, Screen
 from runtime.bundle import REGIONS as REGION_NAMES
 
 SLOTS = {

@@ -8,13 +8,13 @@ import pytest
 import timm
 
 from encoder import ConfigError, EncoderConfig, build
-from encoder.fusion import FUSIONS
-from encoder.global_view import GLOBAL_VIEWS
 from encoder.model import prunable_sizes
+from encoder.modules.backbone import BACKBONES
+from encoder.modules.fusion import FUSIONS
+from encoder.modules.global_view import GLOBAL_VIEWS
+from encoder.modules.regions import REGIONS
+from encoder.modules.text import TEXT_MODELS
 from encoder.options import check_options, options
-from encoder.regions import REGIONS
-from encoder.text import TEXT_MODELS
-from encoder.vision import BACKBONES
 from tests.conftest import ROOT
 
 TABLES = {

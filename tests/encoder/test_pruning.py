@@ -5,15 +5,15 @@ import pytest
 import torch
 
 from encoder.config import PRESETS, ConfigError, EncoderConfig, preset
-from encoder.global_view import MobileClip
 from encoder.model import build
-from encoder.text import MiniLm
+from encoder.modules.backbone import Screen
+from encoder.modules.global_view import MobileClip
+from encoder.modules.text import MiniLm
 from encoder.train import TrainError
 from encoder.train.__main__ import main
 from encoder.train.pruning.fastvit import cut_mobileclip
 from encoder.train.pruning.minilm import cut_minilm, factorized, spaced
 from encoder.train.pruning.sizes import parameters, pruned_config
-from encoder.vision import Screen
 
 WHOLE = "high_performance"
 

@@ -8,8 +8,8 @@ import pytest
 import torch
 from PIL import Image
 
+from calibration_data.generator.styles import STYLES
 from calibration_data.samples import read_samples
-from calibration_data.styles import STYLES
 from encoder.config import VOCABULARY
 from encoder.train import TrainError
 from encoder.train.augment import augment

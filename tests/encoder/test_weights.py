@@ -8,9 +8,9 @@ from safetensors.torch import load_file, save_file
 
 from encoder import EncoderConfig, build
 from encoder.config import CHECKPOINTS, preset
-from encoder.provenance import Weights
 from encoder.sources import find_sources
 from encoder.weights import WeightsError, load_encoder, load_state, state_sha256
+from runtime.provenance import Weights
 
 
 @pytest.fixture

@@ -15,9 +15,9 @@ import pickle
 import sys
 from pathlib import Path
 
+from evaluation.sources import PACKAGES, ROOT
 from export import pipeline
 from export.request import read_request
-from export.sources import PACKAGES, ROOT
 from export.steps.table import STEPS, Step
 
 _opened: set[str] | None = None

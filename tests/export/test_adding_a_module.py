@@ -8,12 +8,12 @@ import pytest
 import torch
 
 from encoder import EncoderConfig, build
-from encoder.global_view import GLOBAL_VIEWS
 from encoder.model import count_parameters
-from export.quantize.plan import load_plan
+from encoder.modules.global_view import GLOBAL_VIEWS
+from export.convert.tflite import write_tflite
+from export.passes import rewrite
+from export.quantize.recipe import load_plan
 from export.quantize.tflite import operators, quantize_tflite, without_idle_rules
-from export.rewrites import rewrite
-from export.tflite import write_tflite
 from runtime.bundle import PARTS, SIGNATURES, tensor_specs
 from runtime.engines import Engine
 from runtime.metrics import centred_cosine

@@ -10,11 +10,11 @@ import torch
 from ai_edge_litert.interpreter import Interpreter
 
 from encoder import EncoderConfig
-from encoder.provenance import Weights
 from encoder.weights import load_encoder
 from export.quantize.tflite import walk
 from export.steps.files import MODEL_FILES
 from runtime.bundle import SIGNATURES, Bundle
+from runtime.provenance import Weights
 
 FILES = {*MODEL_FILES, "golden.npz", "plan.json", "report.html", "vocab.txt"}
 

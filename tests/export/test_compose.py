@@ -5,7 +5,7 @@ import onnx
 import onnxruntime
 import pytest
 
-from export.onnx import compose
+from export.convert.onnx import compose
 from runtime.bundle import PARTS, SIGNATURES
 from tests.runtime.conftest import TINY
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from export.arm64.toolchain import cache_dir, is_set_up
+from evaluation.arm64.toolchain import cache_dir, is_set_up
 from export.pipeline import CACHE
 from export.steps.files import link
 from export.steps.table import STEPS

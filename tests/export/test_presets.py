@@ -115,7 +115,8 @@ def test_minilm_embeds_sentences_as_transformers_does(bundle, engine):
     reference = BertModel.from_pretrained(weights.parent, add_pooling_layer=False).eval()
     encoder, _ = load_encoder(EncoderConfig.from_dict(bundle.manifest["config"]))
     if not torch.equal(
-        encoder.text.bert.embeddings.word_embeddings.weight, reference.embeddings.word_embeddings.weight
+        encoder.text.bert.embeddings.word_embeddings.weight,
+        reference.embeddings.word_embeddings.weight,
     ):
         reference.load_state_dict(encoder.text.bert.state_dict())  # a trained checkpoint
     session, tokenizer = ScreenEncoder.load(bundle.path, engine, "fp32"), bundle.open_tokenizer()

@@ -6,10 +6,10 @@ import pytest
 import torch
 from torch import nn
 
+from export.convert.tflite import quiet
 from export.quantize.layers import walk
-from export.quantize.plan import Rule, TflitePlan
+from export.quantize.recipe import Rule, TflitePlan
 from export.quantize.tflite import quantize_tflite
-from export.tflite import quiet
 from runtime.engines import open_model
 
 WIDTH = 16

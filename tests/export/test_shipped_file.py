@@ -9,8 +9,8 @@ from ai_edge_litert.tools import flatbuffer_utils
 from encoder import EncoderConfig
 from encoder.weights import load_encoder
 from export.quantize.layers import walk
-from export.quantize.packed_words import pack, pack_lookups, unpack
-from export.quantize.slim import restored
+from export.quantize.packed_embeddings import pack, pack_lookups, unpack
+from export.quantize.tensor_names import restored
 from runtime.bundle import Bundle
 
 SCHEMA = flatbuffer_utils.schema_fb

@@ -9,9 +9,9 @@ import sys
 
 import pytest
 
-from export import sources
+from evaluation import sources
+from evaluation.sources import PACKAGES, sources_of
 from export.pipeline import BUNDLE
-from export.sources import PACKAGES, sources_of
 from export.steps.table import STEPS
 from tests.conftest import ROOT
 
@@ -20,7 +20,7 @@ TINY = {
     "fusion": "cross_attention_only", "image_size": [64, 64], "text_max_length": 8,
 }  # fmt: skip
 NOTHINGS = {
-    "encoder/train/loop.py", "export/matrix/tables.py", "benchmarks/rows.py", "runtime/session.py",
+    "encoder/train/loop.py", "benchmarks/ablation/tables.py", "benchmarks/rows.py", "runtime/session.py",
 }  # fmt: skip
 """Files of which no step makes use."""
 EDIT_ALL = """
@@ -28,7 +28,9 @@ import json
 import sys
 from types import SimpleNamespace
 
-from export import pipeline, sources
+from export import pipeline
+
+from evaluation import sources
 from export.steps.table import STEPS
 
 request = SimpleNamespace(inputs=lambda: dict.fromkeys("preset config seed sources samples plan".split()))
@@ -97,13 +99,13 @@ def test_each_file_that_a_step_uses_makes_it_run_again_and_no_other(run_again):
         ("calibration_data/test_split/captions.json", "quality"),
         ("encoder/assets/vocab.txt", "inputs"),
         ("encoder/tokenizers.py", "inputs"),
-        ("encoder/mobilesam.py", "encoder"),
-        ("export/rewrites/bands.py", "tflite"),
-        ("export/quantize/slim.py", "tflite_int8"),
+        ("encoder/modules/mobilesam.py", "encoder"),
+        ("export/passes/bands.py", "tflite"),
+        ("export/quantize/tensor_names.py", "tflite_int8"),
         ("runtime/litert_c.py", "parity"),
         ("export/worker.py", "golden"),
-        ("export/arm64/guest/main.py", "arm64"),
-        ("export/arm64/profiles.toml", "arm64"),
+        ("evaluation/arm64/guest/main.py", "arm64"),
+        ("evaluation/arm64/profiles.toml", "arm64"),
         ("export/report/template.html", "bundle"),
     ],
 )
@@ -112,7 +114,7 @@ def test_what_decides_a_step_makes_it_run_again(run_again, name, step):
 
 
 def test_what_decides_nothing_makes_nothing_run_again(run_again):
-    for name in ("export/report/html.py", "export/report/template.html", "export/report/format.py"):
+    for name in ("export/report/html.py", "export/report/template.html", "evaluation/terminal/format.py"):
         assert run_again[name] == ["bundle"]
     assert not any(run_again[name] for name in NOTHINGS)
     keyed = {name for step in (*STEPS, BUNDLE) for name in files_of(step.module)}
@@ -120,7 +122,7 @@ def test_what_decides_nothing_makes_nothing_run_again(run_again):
 
 
 def test_kept_results_depend_on_the_engines():
-    for module in ("export.quality.outputs", "export.arm64.runs"):
+    for module in ("evaluation.quality.outputs", "evaluation.arm64.runs"):
         assert {"runtime/engines.py", "runtime/litert.py", "runtime/litert_c.py"} <= own(sources_of(module))
 
 

@@ -8,7 +8,7 @@ import pytest
 from rich.console import Console
 from rich.table import Table
 
-from export.budgets import (
+from evaluation.budgets import (
     FIDELITY,
     Budget,
     arm64_parity_budgets,
@@ -18,8 +18,8 @@ from export.budgets import (
     quality_budgets,
     size_budgets,
 )
+from evaluation.terminal.tables import print_table
 from export.report.console import print_result
-from export.report.tables import print_table
 
 WIDTHS = (60, 80, 120, 200)
 PARITY = {

@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from runtime.terminal import Parser
+from runtime.command_line import Parser
 from tests.fuzz import files, images, inputs, lasting
 from tests.fuzz.files import ROOT
 from tests.fuzz.trials import Trial, run_trials

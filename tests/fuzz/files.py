@@ -10,7 +10,7 @@ from pathlib import Path
 
 from calibration_data.samples import CALIBRATION_SPLITS, SampleError, read_samples
 from encoder.config import ConfigError, preset
-from export.quantize.plan import PLANS, PlanError, load_plan
+from export.quantize.recipe import PLANS, PlanError, load_plan
 from export.request import RequestError, read_request
 from runtime.bundle import Bundle
 from runtime.manifest import MANIFEST, BundleError, write_manifest

@@ -6,7 +6,7 @@ import argparse
 import math
 
 from encoder.train.arguments import add_lengths, add_run
-from runtime.terminal import Parser
+from runtime.command_line import Parser
 
 COMMAND = "prune"
 UNITS = {"": 1, "K": 10**3, "M": 10**6}

@@ -16,7 +16,7 @@ import torch_pruning as tp
 from timm.models.fastvit import Attention
 from torch import Tensor, nn
 
-from encoder.global_view import MobileClip
+from encoder.modules.global_view import MobileClip
 
 TRACED_SIZE = (64, 64)
 """Height and width, in pixels, of the image that the graph is traced with."""

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from encoder.text import MiniLm
+from encoder.modules.text import MiniLm
 from encoder.train.text_data import pad
 
 HEARD_TEXTS, BATCH = 256, 32

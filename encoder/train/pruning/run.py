@@ -13,9 +13,9 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from encoder.config import PRESETS, EncoderConfig, find_checkpoint, preset
-from encoder.global_view import MobileClip
 from encoder.model import Encoder, build
-from encoder.text import MiniLm
+from encoder.modules.global_view import MobileClip
+from encoder.modules.text import MiniLm
 from encoder.tokenizers import tokenizer_of
 from encoder.train import TrainError
 from encoder.train.checkpoint import save_tensors, write_file

@@ -7,9 +7,9 @@ from dataclasses import asdict, dataclass, replace
 import torch
 
 from encoder.config import PRESETS, PRUNED_KEYS, EncoderConfig
-from encoder.global_view import GLOBAL_VIEWS
 from encoder.model import build, prunable_sizes
-from encoder.text import TEXT_MODELS
+from encoder.modules.global_view import GLOBAL_VIEWS
+from encoder.modules.text import TEXT_MODELS
 from encoder.train import TrainError
 
 

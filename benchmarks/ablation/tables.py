@@ -1,0 +1,131 @@
+"""The matrix as tables of texts: what each encoder costs, and what it is worth."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from benchmarks.ablation.results import Result, front
+from evaluation.budgets import QUALITY
+from evaluation.quality.tables import Table
+from runtime.provenance import Weights
+
+NOTHING = "-"
+STALE = "†"
+PARTS = ("vision", "text", "fuse")
+DIGITS = {"Spearman": 3, "spread": 3}
+"""Of the figures of quality that are no shares."""
+
+
+def tables(results: Sequence[Result]) -> list[Table]:
+    """Both tables, of the rows that have figures."""
+    shown = [result for result in results if result.figures is not None]
+    return [costs(shown), worth(shown)] if shown else []
+
+
+def costs(results: Sequence[Result]) -> Table:
+    """Parameters, bytes, memory, instructions and milliseconds."""
+    phones, target = profiles(results), _target(results)
+    header = (
+        "encoder", "parameters, M", *(f"{part}, M" for part in PARTS), "encoder.tflite, MB", "private MB",
+        f"{target}, M insns", "keystroke, M insns", *(f"{phone}, ms" for phone in phones), "export, s",
+    )  # fmt: skip
+    return Table("What it costs", header, tuple(_cost_line(result, phones) for result in results))
+
+
+def _cost_line(result: Result, phones: Iterable[str]) -> tuple[str, ...]:
+    found = result.figures
+    return (
+        label(result),
+        *(number(found["parameters"][part], 2, 1e6) for part in ("total", *PARTS)),
+        number(found["file_bytes"], 2, 1e6),
+        number(found["private_bytes"], 1, 1e6),
+        number(result.minsns(), 1),
+        number(result.minsns("keystroke"), 2),
+        *(number(result.phone("encode", phone).get("ms"), 1) for phone in phones),
+        number(found["export_s"], 0),
+    )
+
+
+def worth(results: Sequence[Result]) -> Table:
+    """Weights, what INT8 keeps of PyTorch, and quality where the weights are trained."""
+    header = ("encoder", "weights", "INT8 centred, worst", "mean", *QUALITY, "INT8 keeps, %")
+    return Table("What it is worth", header, tuple(map(_worth_line, results)))
+
+
+def _worth_line(result: Result) -> tuple[str, ...]:
+    found = result.figures
+    parity, quality = found["parity"], found["quality"] or {}
+    return (
+        label(result),
+        Weights.from_dict(found["weights"]).source,
+        number(parity["centred_min"], 3),
+        number(parity["centred_mean"], 3),
+        *(_figure(key, quality.get(key)) for key in QUALITY),
+        number(found["kept"], 1, 0.01),
+    )
+
+
+def _figure(key: str, value: float | None) -> str:
+    return (
+        number(value, DIGITS[key])
+        if key in DIGITS
+        else f"{number(value, 1, 0.01)}{' %' * (value is not None)}"
+    )
+
+
+def notes(results: Sequence[Result]) -> list[str]:
+    """A line for each row without figures or count, and for limits missed and figures of earlier code."""
+    lines = [f"{result.name}: {result.error}" for result in results if result.figures is None]
+    for result in results:
+        if result.figures is None:
+            continue
+        if result.figures["missed"]:
+            lines.append(f"{result.name} misses: {'; '.join(result.figures['missed'])}")
+        if result.figures["not_counted"]:
+            lines.append(f"{result.name}: no instructions: {result.figures['not_counted']}")
+        if result.also:
+            lines.append(f"{result.name} is also {', '.join(result.also)}")
+    if any(result.stale for result in results):
+        lines.append(f"{STALE} measured by earlier code, or with other weights or screens")
+    return lines
+
+
+def verdict_line(results: Sequence[Result]) -> str:
+    """Says which rows no other row beats, in instructions and bytes, and in instructions and quality."""
+    by_size = front(size_points(results))
+    by_quality = front(quality_points(results))
+    said = [f"fewest instructions for the bytes: {', '.join(by_size)}"] if by_size else []
+    said += [f"fewest instructions for the quality: {', '.join(by_quality)}"] if by_quality else []
+    return "; ".join(said) or "nothing was counted"
+
+
+def size_points(results: Sequence[Result]) -> dict[str, tuple[float, float]]:
+    """Instructions, M, and bytes of the rows that have both."""
+    counted = [result for result in results if result.minsns() is not None]
+    return {result.name: (result.minsns(), result.figures["file_bytes"]) for result in counted}
+
+
+def quality_points(results: Sequence[Result]) -> dict[str, tuple[float, float]]:
+    """Instructions, M, and how often the right text is not first, of the rows that have both."""
+    rated = [result for result in results if result.minsns() is not None and result.quality() is not None]
+    return {result.name: (result.minsns(), 1 - result.quality()) for result in rated}
+
+
+def profiles(results: Sequence[Result]) -> list[str]:
+    """The phones that anything was counted on, the target first."""
+    names = dict.fromkeys(phone for result in results for phone in (result.figures or {}).get("phones", {}))
+    return sorted(names, key=lambda name: name != _target(results))
+
+
+def _target(results: Sequence[Result]) -> str:
+    return next((r.figures["target"] for r in results if r.figures and r.figures["target"]), "target")
+
+
+def label(result: Result) -> str:
+    """A row's name, marked where its figures are old."""
+    return f"{result.name} {STALE}" if result.stale else result.name
+
+
+def number(value: float | None, digits: int, unit: float = 1.0) -> str:
+    """A figure in its unit; a dash for none."""
+    return NOTHING if value is None else f"{value / unit:.{digits}f}"

@@ -1,0 +1,1 @@
+"""Evaluation: a bundle in, verdicts out. It reads bundles alone and loads no PyTorch."""

@@ -1,0 +1,254 @@
+"""The project's limits, and verdicts on what was measured. The one place that holds a limit."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+from runtime.provenance import Weights
+
+PARAMETERS = 13_800_000
+LATENCY_MS = 19.0
+MEMORY_BYTES = 6_000_000
+"""Of the shipped file, and of the private memory that loading and running it adds."""
+MEMORY_STEP = 100_000
+"""Bytes; the limit is a multiple, so that rounding lets nothing pass that is over it."""
+PARITY = {"fp32": {"max_abs": 1e-4}, "int8": {"centred_cosine_min": 0.95, "identification": 1.0}}
+"""Against PyTorch, for the worst of the parity screens. The cosine is the centred one: a plain one hides
+every error where embeddings lie close together."""
+QUALITY = {
+    "R@1 test": (">=", 0.80),
+    "kind test": (">=", 0.95),
+    "kind unseen_kit": (">=", 0.75),
+    "Spearman": (">=", 0.75),
+    "spread": ("<=", 0.5),
+}
+"""Of the shipped file on the test split: the right target first among 200, the kind of screen by its nearest
+caption, the text tower's pairwise similarities against its teacher's, and the mean cosine of two screens."""
+QUALITY_KEPT = 0.98
+"""Share of every float figure that INT8 keeps at least."""
+MASK_IOU = 0.85
+"""Mean IoU of the shipped file's region masks with the drawn boxes on the test split, where it has masks."""
+QUALITY_CENTRED = PARITY["int8"]["centred_cosine_min"]
+"""Centred cosine of INT8 with PyTorch on the worst parity screen."""
+FIDELITY = {
+    "tflite": {
+        "test": {"worst": 0.915, "p1": 0.960, "p5": 0.970},
+        "unseen_kit": {"worst": 0.752, "p1": 0.943, "p5": 0.955},
+        "texts": {"worst": 0.909, "p1": 0.944, "p5": 0.958},
+    },
+    "onnx": {
+        "test": {"worst": 0.945, "p1": 0.972, "p5": 0.982},
+        "unseen_kit": {"worst": 0.761, "p1": 0.937, "p5": 0.972},
+        "texts": {"worst": 0.963, "p1": 0.976, "p5": 0.980},
+    },
+}
+"""Centred cosine of INT8 with float over all screens and all texts of the test split: the worst, and the 1st
+and 5th percentile. What `balanced` reached when they were set, less 0.01 for the worst and 0.005 for the
+percentiles: engines choose their kernels by the CPU, and other kernels round otherwise."""
+
+SHIPPED = "encoder.tflite"
+MEMORY = f"{SHIPPED} private memory"
+
+
+@dataclass(frozen=True)
+class Budget:
+    """One limit and its verdict.
+
+    Attributes:
+        name: what is limited.
+        limit: the bound itself.
+        relation: `<`, `<=` or `>=`, between value and limit.
+        value: what was measured; None where nothing has been measured yet.
+        unit: of limit and value.
+        how: how the value was measured, or what measures it.
+    """
+
+    name: str
+    limit: float
+    relation: str
+    value: float | None
+    unit: str
+    how: str
+
+    @property
+    def passed(self) -> bool | None:
+        """Whether the limit holds; None where nothing has been measured yet."""
+        if self.value is None:
+            return None
+        compare = {
+            "<": self.value < self.limit,
+            "<=": self.value <= self.limit,
+            ">=": self.value >= self.limit,
+        }
+        return compare[self.relation]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Returns the manifest's form, the verdict included."""
+        return {**asdict(self), "pass": self.passed}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Budget:
+        """Reads the manifest's form; the verdict is computed, never believed."""
+        return cls(**{field.name: values[field.name] for field in fields(cls)})
+
+
+def limits() -> dict[str, Any]:
+    """Returns the limits that travel in the manifest, for the runtimes to judge by."""
+    return {
+        "parity": PARITY,
+        "latency_ms": LATENCY_MS,
+        "memory_bytes": MEMORY_BYTES,
+        "parameters": PARAMETERS,
+        "quality": {key: limit for key, (_, limit) in QUALITY.items()},
+        "quality_kept": QUALITY_KEPT,
+        "quality_centred_cosine": QUALITY_CENTRED,
+        "fidelity": FIDELITY,
+        "mask_iou": MASK_IOU,
+    }
+
+
+def size_budgets(parameters: int, shipped_bytes: int) -> list[Budget]:
+    """Judges what is known once the files are written."""
+    return [
+        Budget("parameters", PARAMETERS, "<", parameters, "", "counted in PyTorch"),
+        Budget(f"{SHIPPED} on disk", MEMORY_BYTES, "<", shipped_bytes, "bytes", "file size"),
+    ]
+
+
+def loading_budget(loaded: int, files: int, faults: Iterable[str] = ()) -> Budget:
+    """Judges how many of the bundle's model files open in their engines and run."""
+    how = "; ".join(faults) or "opened and run on this host, a parity screen"
+    return Budget("model files that load and run", files, ">=", loaded, "", how)
+
+
+def shape_budget(right: int, outputs: int, faults: Iterable[str] = ()) -> Budget:
+    """Judges how many of the model files' outputs have the public dtype and shape."""
+    how = "; ".join(faults) or "what came out of that run"
+    return Budget("outputs of the public shape", outputs, ">=", right, "", how)
+
+
+def weights_budget(weights: Weights) -> Budget:
+    """Judges whether the weights mean anything: with one random part the embedding does not."""
+    return Budget("parts with random weights", 0, "<=", len(weights.random), "", weights.summary)
+
+
+def memory_budget(private_bytes: int | None, how: str, first_start_bytes: int | None = None) -> Budget:
+    """Judges the private memory that loading the shipped file and running it adds to a process.
+
+    Args:
+        private_bytes: as the runtime does it by default, its packed weights in a file; judged to the nearest
+            0.1 MB, as some pages come and go.
+        how: they were measured, or why not.
+        first_start_bytes: the same of the start that makes that file, to be told beside it.
+    """
+    if private_bytes is not None:
+        private_bytes = round(private_bytes / MEMORY_STEP) * MEMORY_STEP
+        how += f"; to the nearest {MEMORY_STEP / 1e6} MB"
+    if first_start_bytes is not None:
+        how += f"; first start {first_start_bytes / 1e6:.1f} MB"
+    return Budget(MEMORY, MEMORY_BYTES, "<", private_bytes, "bytes", how)
+
+
+def latency_budget(simulated_ms: float | None, profile: str = "", *, reason: str = "") -> Budget:
+    """Judges the simulated time of a whole encode on the target phone, or says why there is none."""
+    how = f"not measured: {reason}" if simulated_ms is None else f"simulated, profile {profile}"
+    return Budget("latency of encode", LATENCY_MS, "<", simulated_ms, "ms", how)
+
+
+def parity_budgets(rows: Iterable[Mapping[str, Any]]) -> list[Budget]:
+    """Judges parity rows, in the manifest's form: of each engine, precision and metric the worst row."""
+    checked: dict[tuple[str, str, str], list[float]] = {}
+    for row in rows:
+        for check in row["checks"]:
+            checked.setdefault((row["engine"], row["precision"], check["metric"]), []).append(check["value"])
+    budgets = []
+    for (engine, precision, metric), values in checked.items():
+        relation, worst = ("<=", max) if metric == "max_abs" else (">=", min)
+        limit = PARITY[precision][metric]
+        name = f"parity {engine} {precision} {metric}"
+        budgets.append(Budget(name, limit, relation, worst(values), "", "parity screens, this host"))
+    return budgets
+
+
+def arm64_parity_budgets(report: Mapping[str, Any]) -> list[Budget]:
+    """Judges an ARM64 report, in its JSON form: the worst phone's parity, and that every file ran."""
+    worst: dict[str, Mapping[str, Any]] = {}
+    for verdict in report["verdicts"]:
+        if verdict["gated"] and verdict["unit"] != "ms":
+            name, sign = verdict["name"], 1 if verdict["relation"] == ">=" else -1
+            if name not in worst or sign * verdict["value"] < sign * worst[name]["value"]:
+                worst[name] = verdict
+    budgets = [
+        Budget(
+            f"parity arm64 {name.removeprefix('parity with ')}",
+            verdict["limit"],
+            verdict["relation"],
+            verdict["value"],
+            "",
+            f"emulated, profile {verdict['profile']}",
+        )
+        for name, verdict in worst.items()
+    ]
+    failed = Budget("parity arm64 files that failed", 0, "<=", len(report["failures"]), "", "emulated")
+    return [*budgets, failed]
+
+
+def quality_budgets(report: Mapping[str, Any] | None, skipped: str = "") -> list[Budget]:
+    """Judges a quality report, in the manifest's form.
+
+    The shipped file must reach every limit of QUALITY; each INT8 engine must keep the float figures, and
+    stay as near to float as FIDELITY says.
+
+    Args:
+        report: None where nothing was measured.
+        skipped: why not.
+    """
+    if report is None:
+        name, how = "quality tflite int8", f"not measured: {skipped}"
+        return [
+            Budget(f"{name} {key}", limit, relation, None, "", how)
+            for key, (relation, limit) in QUALITY.items()
+        ]
+    budgets = []
+    for row in report["engines"]:
+        if row["precision"] != "int8":
+            continue
+        name, how = f"quality {row['engine']} int8", "test split, this host"
+        if row["engine"] == "tflite":
+            for key, (relation, limit) in QUALITY.items():
+                budgets.append(Budget(f"{name} {key}", limit, relation, quality_value(row, key), "", how))
+            masks = row.get("regions", {}).get("test")
+            if masks and masks["mean"] is not None:
+                budgets.append(Budget(f"{name} mask IoU", MASK_IOU, ">=", masks["mean"], "", how))
+        share, centred = min(row["kept"].values()), row["centred_cosine"]["min"]
+        budgets.append(Budget(f"{name} kept of fp32", QUALITY_KEPT, ">=", share, "", "the worst figure"))
+        budgets.append(
+            Budget(f"{name} centred cosine", QUALITY_CENTRED, ">=", centred, "", "the worst parity screen")
+        )
+        budgets += _fidelity_budgets(row)
+    return budgets
+
+
+def _fidelity_budgets(row: Mapping[str, Any]) -> list[Budget]:
+    budgets = []
+    for part, figures in FIDELITY[row["engine"]].items():
+        found = row["fidelity"][part]
+        for figure, limit in figures.items():
+            name = f"fidelity {row['engine']} int8 {part} {figure}"
+            how = f"all {found['n']} of the test split, this host"
+            budgets.append(Budget(name, limit, ">=", found[figure], "", how))
+    return budgets
+
+
+def quality_value(row: Mapping[str, Any], key: str) -> float:
+    """The figure of an engine's quality that a key of QUALITY names."""
+    values = {
+        "R@1 test": row["retrieval"]["test"]["all"]["r1"][0],
+        "kind test": row["kind"]["test"]["accuracy"]["all"][0],
+        "kind unseen_kit": row["kind"]["unseen_kit"]["accuracy"]["all"][0],
+        "Spearman": row["spearman"],
+        "spread": row["spread"],
+    }
+    return values[key]

@@ -1,0 +1,85 @@
+"""Puts what was measured into docs/results.md: the text around it is written by hand, figures never are."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from evaluation.budgets import quality_budgets
+from evaluation.quality.measure import SHIPPED
+from evaluation.quality.outputs import ROOT, Outputs, Work
+from evaluation.quality.pictures import draw_pictures
+from evaluation.quality.split import TestSplit
+from evaluation.quality.step import CAPTIONS
+from evaluation.quality.tables import Table, tables
+from evaluation.terminal.format import budget_row
+from runtime.errors import InputError
+
+DOCS = ROOT / "docs"
+BEGIN, END = (
+    "<!-- quality: written by python -m evaluation quality --write-docs -->",
+    "<!-- end of quality -->",
+)
+
+
+def write_docs(
+    report: Mapping[str, Any],
+    split: TestSplit,
+    work: Work,
+    outputs: Mapping[tuple[str, str], Outputs],
+    folder: Path = DOCS,
+) -> None:
+    """Replaces what stands between the marks in results.md, and the pictures beside it.
+
+    Args:
+        report: of `measure`, of all engines.
+        split: the test split.
+        work: what the engines were given.
+        outputs: what they made of it.
+        folder: holds results.md; pictures go into images/.
+
+    Raises:
+        InputError: results.md has no marks, or the shipped file was not measured.
+    """
+    path = folder / "results.md"
+    if SHIPPED not in outputs:
+        raise InputError("--write-docs needs the shipped file: add tflite-int8 to --engines")
+    text = path.read_text(encoding="utf-8")
+    if text.count(BEGIN) != 1 or text.count(END) != 1 or text.index(BEGIN) > text.index(END):
+        raise InputError(f"{path}: the lines {BEGIN} and {END} must stand there once, in this order")
+    images = folder / "images"
+    images.mkdir(exist_ok=True)
+    lines = [BEGIN, "", _summary(report), *map(markdown, (_verdicts(report), *tables(report)))]
+    for name, data in draw_pictures(split, work, outputs).items():
+        (images / f"quality_{name}.webp").write_bytes(data)
+        lines += [f"![{CAPTIONS[name]}](images/quality_{name}.webp)", "", CAPTIONS[name], ""]
+    before, rest = text.split(BEGIN)
+    after = rest.split(END)[1]
+    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    partial.write_text(before + "\n".join(lines) + END + after, encoding="utf-8")
+    os.replace(partial, path)
+
+
+def _summary(report: Mapping[str, Any]) -> str:
+    split = report["split"]
+    counts = split["samples"]
+    return (
+        f"{counts['test']} contexts of split `test`, {counts['unseen_kit']} of split `unseen_kit`, "
+        f"{split['candidates']} candidates each, {split['sentences']} sentences.\n"
+    )
+
+
+def _verdicts(report: Mapping[str, Any]) -> Table:
+    rows = [budget_row(budget) for budget in quality_budgets(report)]
+    keys = ("name", "limit", "value", "verdict")
+    return Table("Limits", ("what", *keys[1:]), tuple(tuple(row[key] for key in keys) for row in rows))
+
+
+def markdown(table: Table) -> str:
+    """A table in Markdown, under its title."""
+    ruler = "|".join(["---"] + ["--:"] * (len(table.header) - 1))
+    rows = [[cell.replace("|", "\\|") for cell in row] for row in (table.header, *table.rows)]
+    lines = ["| " + " | ".join(row) + " |" for row in rows]
+    return "\n".join([f"**{table.title}**", "", lines[0], f"|{ruler}|", *lines[1:], ""])

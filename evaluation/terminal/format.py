@@ -1,0 +1,29 @@
+"""How figures and verdicts are written, on the terminal and in the report alike."""
+
+from __future__ import annotations
+
+from evaluation.budgets import Budget
+
+VERDICTS = {True: "pass", False: "FAIL", None: "not measured"}
+
+
+def budget_row(budget: Budget) -> dict[str, str]:
+    """Returns `name`, `limit`, `value`, `verdict` and `how` as people read them."""
+    return {
+        "name": budget.name,
+        "limit": f"{budget.relation} {format_value(budget.limit, budget.unit)}",
+        "value": format_value(budget.value, budget.unit),
+        "verdict": VERDICTS[budget.passed],
+        "how": budget.how,
+    }
+
+
+def format_value(value: float | None, unit: str) -> str:
+    """Formats a value for people: bytes as MB, counts with separators, small figures with four digits."""
+    if value is None:
+        return "-"
+    if unit == "bytes":
+        return f"{value / 1e6:.2f} MB"
+    if unit:
+        return f"{value:.1f} {unit}"
+    return f"{value:,}" if isinstance(value, int) else f"{value:.4g}"

@@ -1,0 +1,118 @@
+"""Verdicts for a terminal: a line each, the alike in one, at most MOST; what fails has a line of its own."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from evaluation.budgets import Budget
+from evaluation.terminal.format import budget_row
+
+MOST = 14
+NAME_WIDTH = 29
+"""The longest name; with value, limit and verdict it fills 60 columns."""
+GROUPS = (
+    ("private memory", r"encoder\.tflite private memory"),
+    ("parity, float", r"parity (tflite|onnx) fp32 .*"),
+    ("parity, INT8", r"parity (tflite|onnx) int8 .*|quality .* centred cosine"),
+    ("parity, ARM64", r"parity arm64 .*"),
+    ("right text first of 200, R@1", r"quality tflite int8 R@1 test"),
+    ("kind of screen", r"quality tflite int8 kind (test|unseen_kit)"),
+    ("text tower, Spearman", r"quality tflite int8 Spearman"),
+    ("mean cosine of two screens", r"quality tflite int8 spread"),
+    ("regions, mask IoU", r"quality tflite int8 mask IoU"),
+    ("INT8 keeps of float", r"quality \w+ int8 kept of fp32"),
+    ("INT8 beside float", r"fidelity .*"),
+)
+"""Names of lines, and the limits that one stands for."""
+SHORTER = (
+    (", tflite int8,", ","),
+    (r"^parity |^quality |^fidelity ", ""),
+    ("arm64", "ARM64"),
+    ("tflite", "TFLite"),
+    ("onnx", "ONNX"),
+    ("int8", "INT8"),
+    ("fp32", "float"),
+    ("centred_cosine_min", "centred cosine"),
+    ("max_abs", "max abs"),
+)
+
+
+@dataclass(frozen=True)
+class Row:
+    """A line of verdicts: texts, and whether the limit holds; None where nothing was measured.
+
+    Attributes:
+        name, value, limit, how: as people read them.
+        passed: the verdict.
+        gated: whether it decides.
+    """
+
+    name: str
+    value: str
+    limit: str
+    passed: bool | None
+    how: str = ""
+    gated: bool = True
+
+
+def row_of(budget: Budget, name: str, *, gated: bool = True) -> Row:
+    """Returns a limit's line."""
+    shown = budget_row(budget)
+    if isinstance(budget.value, int) and budget.limit >= 1e6 and not budget.unit:
+        shown["value"] = f"{budget.value / 1e6:.2f} M"
+        shown["limit"] = f"{budget.relation} {budget.limit / 1e6:.2f} M"
+    value = "not measured" if budget.value is None else shown["value"]
+    return Row(name, value, shown["limit"], budget.passed, budget.how, gated)
+
+
+def verdict_rows(budgets: Sequence[Budget]) -> list[Row]:
+    """Returns at most MOST lines: of alike limits that hold the closest, and each that fails."""
+    groups: dict[str, list[Budget]] = {}
+    for budget in budgets:
+        groups.setdefault(_group(budget.name), []).append(budget)
+    rows = []
+    for name, members in groups.items():
+        failed = [budget for budget in members if budget.passed is False]
+        rest = [budget for budget in members if budget.passed is not False]
+        rows += [row_of(budget, _short(budget.name) if len(members) > 1 else name) for budget in failed]
+        if rest:
+            rows.append(_together(name, rest))
+    return _cut(rows)
+
+
+def _group(name: str) -> str:
+    return next((group for group, pattern in GROUPS if re.fullmatch(pattern, name)), name)
+
+
+def _short(name: str) -> str:
+    for pattern, text in SHORTER:
+        name = re.sub(pattern, text, name)
+    return name
+
+
+def _together(name: str, budgets: Sequence[Budget]) -> Row:
+    """One line for limits that hold; those that are met exactly, such as all screens found, say the least."""
+    if len(budgets) == 1:
+        return row_of(budgets[0], name)
+    closest = min(budgets, key=lambda budget: _margin(budget) or float("inf"))
+    row = row_of(closest, f"{name} ({len(budgets)} limits)")
+    if row.passed is None:
+        return row
+    return Row(row.name, row.value, row.limit, row.passed, f"closest: {_short(closest.name)}; {row.how}")
+
+
+def _margin(budget: Budget) -> float:
+    """How far a value is from its limit, as a share of the limit."""
+    return 0.0 if budget.value is None else abs(budget.value - budget.limit) / (abs(budget.limit) or 1.0)
+
+
+def _cut(rows: list[Row]) -> list[Row]:
+    """Leaves lines out where there are too many, those that pass first, and counts them in the last one."""
+    if len(rows) <= MOST:
+        return rows
+    order = sorted(range(len(rows)), key=lambda index: rows[index].passed is True)
+    kept, left = sorted(order[: MOST - 1]), [rows[index] for index in order[MOST - 1 :]]
+    held = all(row.passed is True for row in left)
+    return [*(rows[index] for index in kept), Row(f"{len(left)} more in the report", "", "", held)]

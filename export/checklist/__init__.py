@@ -1,1 +1,0 @@
-"""The six questions that a bundle has to answer before it ships, each with a measured value."""

@@ -1,1 +1,0 @@
-"""Every preset, and Option A with each single slot exchanged, measured: `python -m export.matrix`."""

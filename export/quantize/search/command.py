@@ -1,0 +1,105 @@
+"""`python -m export search [PRESET]`: finds a quantization recipe."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from dataclasses import replace
+from pathlib import Path
+
+from encoder.config import PRESETS
+from evaluation.budgets import QUALITY_CENTRED
+from evaluation.terminal.progress import engine_progress
+from evaluation.terminal.tables import open_console
+from export.quantize.recipe import PLANS, PlanError
+from export.quantize.search.report import draw, print_search
+from export.report.console import step_progress
+from export.request import ROOT, read_request
+from runtime.command_line import EXIT_FAILED
+
+BYTES_LIMIT = 4_900_000
+"""Of the file. The other limit, on the judged calibration screens, is that of parity."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declares the command's arguments."""
+    add = parser.add_argument
+    add("preset", nargs="?", default="balanced", help=f"one of: {', '.join(PRESETS)} (default balanced)")
+    add("--profile", help="phone of evaluation/arm64/profiles.toml (default: the target)")
+    add("--plan", type=Path, metavar="FILE", help="plan to start from (default: the preset's)")
+    add("--out", type=Path, metavar="DIR", help="where results go (default build/plan/PRESET)")
+    add(
+        "--cosine",
+        type=float,
+        default=QUALITY_CENTRED,
+        metavar="X",
+        help="least centred cosine (default %(default)s)",
+    )
+    add(
+        "--bytes",
+        type=int,
+        default=BYTES_LIMIT,
+        metavar="N",
+        help="most bytes of the file (default %(default)s)",
+    )
+    add("--write", action="store_true", help="make the result the preset's committed plan")
+    add("--explain", action="store_true", help="only show the search that chose the committed plan")
+    add("--json", action="store_true", help="print the search as JSON")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Searches or explains; returns 0, or 1 where no plan keeps the limits.
+
+    Raises:
+        PlanError: there is no committed search to explain, or the plan cannot be carried out.
+    """
+    console = open_console()
+    found = _committed(options.preset) if options.explain else _search(options)
+    if options.json:
+        print(json.dumps(found))
+    else:
+        print_search(console, found)
+    return 0 if found["chosen"] else EXIT_FAILED
+
+
+def _search(options: argparse.Namespace) -> dict:
+    from evaluation.arm64.profiles import choose
+    from export.quantize.search.groups import integer_groups
+    from export.quantize.search.prepare import open_trials
+    from export.quantize.search.search import search
+    from export.quantize.tflite import operators
+
+    request = read_request(options.preset, plan_file=options.plan)
+    profile = choose([options.profile] if options.profile else None)[0]
+    with step_progress(open_console(stderr=True)) as on_step:
+        trials = open_trials(request, profile, on_step)
+    groups = integer_groups(request.plan.tflite, operators(trials.source))
+    limits = {"cosine_min": options.cosine, "file_bytes": options.bytes}
+    with engine_progress("calibrating") as on_trial:
+        trials.calibrate(request.plan.tflite)
+        found = search(request.plan.tflite, groups, trials, limits, on_trial)
+    values = found.to_dict()
+    out = options.out or ROOT / "build" / "plan" / options.preset
+    out.mkdir(parents=True, exist_ok=True)
+    folders = [(out / "plan.json", out / "search.json")]
+    if options.write:
+        folders.append(_committed_files(options.preset))
+    for plan, search_file in folders if found.plan else []:
+        plan.write_text(json.dumps(replace(request.plan, tflite=found.plan).to_dict(), indent=1) + "\n")
+        search_file.write_text(json.dumps(values, indent=1) + "\n")
+    draw(values, out / "pareto.png")
+    return values
+
+
+def _committed_files(preset: str) -> tuple[Path, Path]:
+    return PLANS / f"{preset}.json", PLANS / f"{preset}.search.json"
+
+
+def _committed(preset: str) -> dict:
+    path = _committed_files(preset)[1]
+    try:
+        return json.loads(path.read_text())
+    except FileNotFoundError:
+        raise PlanError(
+            f"{path}: no search is committed; run python -m export search {preset} --write"
+        ) from None

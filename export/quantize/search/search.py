@@ -1,0 +1,178 @@
+"""The search: what each group is worth in more precision, then plans that take the best bargains first."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from export.quantize.recipe import Rule, TflitePlan
+from export.quantize.search.groups import Group
+from export.quantize.search.trial import Trial, Trials
+
+STEPS = 10
+"""Groups that the front gives more precision at most, one after the other."""
+LEAST_GAIN = 0.0005
+"""Of mean centred cosine: a group that gives less back for more precision stays as it is."""
+LEAST_COST = 0.01
+"""Million instructions below which a group in float counts as free."""
+STARTS = {
+    "float": (),
+    "dynamic": (Rule(".*", ("FULLY_CONNECTED", "CONV_2D", "DEPTHWISE_CONV_2D"), "dynamic_int8"),),
+}
+"""Plans that win on cores without dot products, tried beside the given one."""
+
+OnTrial = Callable[[int, int, str], None]
+
+
+@dataclass(frozen=True)
+class Sensitivity:
+    """What a group would give and cost in another precision: differences to the plan as it is.
+
+    Attributes:
+        group: which.
+        precision: the other one, `float` or `dynamic_int8`.
+        gain: mean centred cosine won.
+        minsns: million instructions more.
+        file_bytes: bytes more.
+    """
+
+    group: Group
+    precision: str
+    gain: float
+    minsns: float
+    file_bytes: int
+
+    @property
+    def name(self) -> str:
+        """The group's name, and its precision where that is not float."""
+        return self.group.name if self.precision == "float" else f"{self.group.name} {self.precision}"
+
+
+@dataclass(frozen=True)
+class Point:
+    """A plan of the front: what it computes more precisely than the given plan, and what that gives."""
+
+    name: str
+    changed: tuple[str, ...]
+    trial: Trial
+
+
+@dataclass(frozen=True)
+class Search:
+    """All that a search found.
+
+    Attributes:
+        profile: name of the emulated phone.
+        limits: `cosine_min` and `file_bytes` that the chosen plan keeps.
+        sensitivities: every group, the largest gain first.
+        points: the given plan, the other starts, and the front.
+        chosen: name of the cheapest point within the limits; None where none is.
+        plan: the chosen point's plan.
+    """
+
+    profile: str
+    limits: dict[str, float]
+    sensitivities: tuple[Sensitivity, ...]
+    points: tuple[Point, ...]
+    chosen: str | None
+    plan: TflitePlan | None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Returns the search as JSON types, without the names of single layers."""
+        rows = [
+            {"signature": row.group.signature, "group": row.name, "gain": row.gain,
+             "minsns": row.minsns, "file_bytes": row.file_bytes}
+            for row in self.sensitivities
+        ]  # fmt: skip
+        points = [{"name": p.name, "changed": list(p.changed), **asdict(p.trial)} for p in self.points]
+        return {
+            "profile": self.profile, "limits": self.limits, "sensitivities": rows, "points": points,
+            "chosen": self.chosen,
+        }  # fmt: skip
+
+
+def search(
+    plan: TflitePlan,
+    groups: list[Group],
+    trials: Trials,
+    limits: dict[str, float],
+    on_trial: OnTrial = lambda done, total, what: None,
+) -> Search:
+    """Searches from a plan that computes as much as it can in integers.
+
+    Args:
+        plan: where to start.
+        groups: its integer groups.
+        trials: measures.
+        limits: `cosine_min` at least and `file_bytes` at most.
+        on_trial: called with trials done, trials in all (at most), and what is tried.
+
+    Raises:
+        Arm64Error: a file does not run on the phone.
+    """
+    total, done = 1 + len(STARTS) + len(groups) + 2 * STEPS, 0
+
+    def measure(rules: tuple[Rule, ...], what: str) -> Trial:
+        nonlocal done
+        on_trial(done, total, what)
+        done += 1
+        return trials.measure(replace(plan, rules=rules))
+
+    packed = tuple(rule for rule in plan.rules if rule.precision.startswith("packed"))
+    points = [Point("given", (), measure(plan.rules, "the given plan"))]
+    points += [Point(name, (), measure((*rules, *packed), name)) for name, rules in STARTS.items()]
+    base = points[0].trial
+
+    def worth(group: Group, precision: str) -> Sensitivity:
+        rules = (*plan.rules, group.rule(precision))
+        trial = measure(rules, f"{group.signature} {group.name} in {precision}")
+        more = round(trial.encode_minsns - base.encode_minsns, 4)
+        gain = round(base.noise - trial.noise, 5)
+        return Sensitivity(group, precision, gain, more, trial.file_bytes - base.file_bytes)
+
+    found = [worth(group, "float") for group in groups]
+    for row in bargains(found)[:STEPS]:  # what float does not help, less does not either
+        found += [worth(row.group, precision) for precision in row.group.precisions if precision != "float"]
+    chosen: list[Sensitivity] = []
+    for row in bargains(found)[:STEPS]:
+        chosen.append(row)
+        rules = (*plan.rules, *(row.group.rule(row.precision) for row in chosen))
+        names = tuple(row.name for row in chosen)
+        points.append(Point(f"+{row.name}", names, measure(rules, f"{len(chosen)} groups")))
+    on_trial(total, total, "done")
+    winner = cheapest(points, limits)
+    found.sort(key=lambda row: -row.gain)
+    return Search(
+        trials.profile.name, limits, tuple(found), tuple(points), winner and winner.name,
+        None if winner is None else _plan_of(winner, plan, packed, chosen),
+    )  # fmt: skip
+
+
+def bargains(rows: list[Sensitivity]) -> list[Sensitivity]:
+    """The groups worth more precision, the most accuracy for an instruction first; each once, at its best."""
+    worth = [row for row in rows if row.gain >= LEAST_GAIN]
+    worth.sort(key=lambda row: -row.gain / max(row.minsns, LEAST_COST))
+    best: dict[tuple[str, str], Sensitivity] = {}
+    for row in worth:
+        best.setdefault((row.group.signature, row.group.name), row)
+    return list(best.values())
+
+
+def cheapest(points: list[Point], limits: dict[str, float]) -> Point | None:
+    """The point with the fewest instructions within the limits; None where there is none."""
+    within = [
+        point
+        for point in points
+        if point.trial.cosine_min >= limits["cosine_min"] and point.trial.file_bytes <= limits["file_bytes"]
+    ]
+    return min(within, key=lambda point: point.trial.encode_minsns, default=None)
+
+
+def _plan_of(
+    point: Point, plan: TflitePlan, packed: tuple[Rule, ...], chosen: list[Sensitivity]
+) -> TflitePlan:
+    if point.name in STARTS:
+        return replace(plan, rules=(*STARTS[point.name], *packed))
+    changed = tuple(row.group.rule(row.precision) for row in chosen[: len(point.changed)])
+    return replace(plan, rules=(*plan.rules, *changed))

@@ -1,0 +1,132 @@
+"""Tries a plan: quantizes by it, and runs the file on the emulated phone for instructions and accuracy."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from evaluation.arm64 import results
+from evaluation.arm64.emulator import GuestFile, run_guest
+from evaluation.arm64.errors import Arm64Error
+from evaluation.sources import sources_digest
+from export.quantize.recipe import TflitePlan
+from export.quantize.tensor_names import slim
+from export.quantize.tflite import calibrate, quantize_tflite
+from runtime.bundle import PARTS, SIGNATURES, file_sha256
+from runtime.metrics import centred_cosine
+
+if TYPE_CHECKING:
+    from evaluation.arm64.profiles import Profile
+    from evaluation.arm64.toolchain import Toolchain
+
+JUDGED_EVERY = 3
+"""Every third calibration screen judges; the others calibrate. The parity screens are not looked at."""
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What a plan gives.
+
+    Attributes:
+        minsns: signature -> million instructions of an inference on the profile.
+        file_bytes: of the .tflite.
+        cosine_min, cosine_mean: centred cosine with the float embeddings, in the phone's arithmetic.
+    """
+
+    minsns: dict[str, float]
+    file_bytes: int
+    cosine_min: float
+    cosine_mean: float
+
+    @property
+    def encode_minsns(self) -> float:
+        """Million instructions of vision, text and fuse together."""
+        return sum(self.minsns.values())
+
+    @property
+    def noise(self) -> float:
+        """What is missing to the same embeddings, on average."""
+        return 1 - self.cosine_mean
+
+
+class Trials:
+    """Tries plans on one float file; what was tried before comes from disk.
+
+    Args:
+        source: the float .tflite.
+        arrays: inputs and PyTorch's outputs of the calibration samples, by tensor name, [N, ...].
+        profile: the emulated phone.
+        toolchain: its emulator.
+        cache: folder of earlier trials.
+    """
+
+    def __init__(
+        self,
+        source: Path,
+        arrays: Mapping[str, np.ndarray],
+        profile: Profile,
+        toolchain: Toolchain,
+        cache: Path,
+    ):
+        self.source, self.profile, self.toolchain, self.cache = source, profile, toolchain, cache
+        rows = np.arange(len(arrays["image"]))
+        judged = rows % JUDGED_EVERY == JUDGED_EVERY - 1
+        self.judged = {name: array[judged] for name, array in arrays.items()}
+        self.samples = {
+            part: [
+                {name: arrays[name][row : row + 1] for name in SIGNATURES[part].inputs}
+                for row in rows[~judged]
+            ]
+            for part in PARTS
+        }
+        self._ranges: dict | None = None
+        self._base = [file_sha256(source), asdict(profile), toolchain.versions, sources_digest(__name__)]
+
+    def calibrate(self, plan: TflitePlan) -> None:
+        """Takes the ranges of activations once for all plans whose integer layers are among `plan`'s."""
+        self._ranges = calibrate(self.source, plan, self.samples)
+
+    def measure(self, plan: TflitePlan) -> Trial:
+        """Tries a plan.
+
+        Raises:
+            PlanError: a rule matches no operator.
+            Arm64Error: the file does not run on the phone.
+        """
+        key = results.digest([*self._base, asdict(plan)])
+        known = results.load(self.cache, key)
+        if known is None:
+            known = self._try(plan)
+            results.store(self.cache, key, known)
+        return Trial(**known)
+
+    def _try(self, plan: TflitePlan) -> dict:
+        with tempfile.TemporaryDirectory(prefix="pocket-plan-") as folder:
+            work = Path(folder)
+            path, inputs = work / "encoder.tflite", work / "inputs.npz"
+            quantize_tflite(self.source, plan, self.samples, path, ranges=self._ranges)
+            slim(path, self.source)
+            np.savez(inputs, **self.judged)
+            rows = tuple(range(len(self.judged["image"])))
+            file = GuestFile(path, PARTS, rows, group="trial")
+            (work / "guest").mkdir()
+            guest = run_guest(self.toolchain, self.profile, [file], inputs, work / "guest")
+            for failure in guest.failures:
+                raise Arm64Error(
+                    f"a trial's file did not run: {failure.reason}: {json.dumps(failure.last_lines)}"
+                )
+            found = np.load(guest.outputs_dir / "trial" / "composed.embedding.npy")
+            cosines = centred_cosine(found, self.judged["embedding"])
+            counts = guest.counts[path.name]
+            return {
+                "minsns": {part: round(min(counts[part]) / 1e6, 4) for part in PARTS},
+                "file_bytes": path.stat().st_size,
+                "cosine_min": round(float(cosines.min()), 5),
+                "cosine_mean": round(float(cosines.mean()), 5),
+            }

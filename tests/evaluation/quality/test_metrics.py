@@ -1,0 +1,79 @@
+"""Every figure against an independent reference: SciPy, or the definition written out in loops."""
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from evaluation.quality import metrics
+
+
+@pytest.fixture
+def random() -> np.random.Generator:
+    return np.random.default_rng(5)
+
+
+def test_spearman_with_and_without_ties(random):
+    for one, other in (
+        (random.normal(size=400), random.normal(size=400)),
+        (random.integers(0, 9, 400), random.integers(0, 9, 400)),
+        (np.arange(50.0), np.arange(50.0) ** 3),
+        (np.arange(50.0), -np.arange(50.0)),
+    ):
+        assert metrics.spearman(one, other) == pytest.approx(stats.spearmanr(one, other).statistic, abs=1e-12)
+        assert np.array_equal(metrics.average_ranks(one), stats.rankdata(one))
+
+
+def test_a_constant_side_correlates_with_nothing():
+    assert metrics.spearman(np.ones(9), np.arange(9)) == 0
+
+
+def test_right_ranks_count_ties_and_bad_scores_against_the_encoder(random):
+    scores = random.integers(0, 6, (300, 20)).astype(float)
+    expected = [1 + sum(other >= row[0] for other in row[1:]) for row in scores.tolist()]
+    assert metrics.right_ranks(scores).tolist() == expected
+    assert metrics.right_ranks(np.full((1, 200), np.nan)).tolist() == [200]
+    assert metrics.right_ranks(np.array([[0.5, 0.4, 0.3]])).tolist() == [1]
+
+
+@pytest.mark.parametrize(("hits", "total"), [(0, 20), (1, 20), (13, 20), (20, 20), (570, 600)])
+def test_wilson(hits, total):
+    figure = metrics.wilson(hits, total)
+    interval = stats.binomtest(hits, total).proportion_ci(0.95, method="wilson")
+    assert figure.value == hits / total
+    assert (figure.low, figure.high) == pytest.approx((interval.low, interval.high), abs=1e-9)
+
+
+def test_bootstrap_is_the_percentile_interval_of_the_mean(random):
+    values = random.random(300) < 0.7
+    figure = metrics.bootstrap(values)
+    reference = stats.bootstrap(
+        (values,), np.mean, n_resamples=4000, method="percentile", rng=1
+    ).confidence_interval
+    assert figure.value == values.mean()
+    assert (figure.low, figure.high) == pytest.approx((reference.low, reference.high), abs=0.01)
+    assert metrics.bootstrap(values) == figure
+    assert metrics.bootstrap(np.ones(9)) == (1, 1, 1)
+
+
+@pytest.mark.parametrize("count", [1, 7, 200])
+def test_tail_is_the_least_and_its_place_and_percentiles_between_sorted_values(random, count):
+    values = random.normal(size=count)
+
+    def between(share: float) -> float:
+        ordered, place = sorted(values.tolist()), share * (count - 1)
+        low = int(place)
+        return ordered[low] + (place - low) * (ordered[min(low + 1, count - 1)] - ordered[low])
+
+    found = metrics.tail(values)
+    assert (found.n, found.worst, found.place) == (count, min(values), values.tolist().index(min(values)))
+    assert (found.p1, found.p5) == (pytest.approx(between(0.01)), pytest.approx(between(0.05)))
+    assert found.mean == pytest.approx(sum(values) / count)
+
+
+def test_spread_and_cosines_are_those_of_all_pairs(random):
+    rows = random.normal(size=(30, 8)) + 1
+    unit = rows / np.linalg.norm(rows, axis=1, keepdims=True)
+    pairs = [float(unit[i] @ unit[j]) for i in range(30) for j in range(i + 1, 30)]
+    np.testing.assert_allclose(metrics.pairwise_cosines(rows * 3), pairs, atol=1e-12)
+    assert metrics.spread(rows * 3) == pytest.approx(np.mean(pairs), abs=1e-12)
+    assert metrics.spread(np.ones((5, 4))) == pytest.approx(1)

@@ -1,0 +1,171 @@
+"""The plan search: which layers change together, what counts as a bargain, and that trials measure real files."""
+
+import json
+
+import numpy as np
+import pytest
+
+from evaluation.arm64.profiles import choose
+from evaluation.arm64.toolchain import open_toolchain
+from export.__main__ import main
+from export.quantize.recipe import PLANS, Rule, TflitePlan, load_plan
+from export.quantize.search.groups import Group, integer_groups, unit_of
+from export.quantize.search.report import draw
+from export.quantize.search.search import Point, Search, Sensitivity, bargains, cheapest, search
+from export.quantize.search.trial import Trial, Trials
+from export.quantize.tflite import operators
+
+PLAN = TflitePlan("fp16", "min_max", (Rule("net", ("CONV_2D", "FULLY_CONNECTED"), "static_int8"),))
+
+
+def _group(name: str, signature: str = "vision") -> Group:
+    return Group(signature, name, (f"net/{name};",), ("CONV_2D",))
+
+
+def _trial(minsns: float, cosine: float = 0.99, file_bytes: int = 4_000_000) -> Trial:
+    return Trial({"vision": minsns, "text": 2.0, "fuse": 0.2}, file_bytes, cosine, cosine)
+
+
+@pytest.mark.parametrize(
+    ("layer", "unit"),
+    [
+        ("backbone.features.stem.conv", "stem"),
+        ("backbone.features.stages_0.0.conv2_kxk.bn.act", "stages_0.0"),
+        ("backbone.features.stages_2.1.transformer.0.attn.query", "stages_2.1.transformer.0.attn"),
+        ("backbone.features.stages_2.1.conv_fusion.conv", "stages_2.1.conv_fusion"),
+        ("fusion.linear1", "fusion.linear1"),
+        ("text.0.output.dense", "text.0"),
+        ("something_else", "something_else"),
+    ],
+)
+def test_layers_of_a_unit_change_together(layer, unit):
+    assert unit_of(layer) == unit
+
+
+def test_groups_hold_what_the_plan_computes_in_integers():
+    found = [
+        ("vision", "CONV_2D", "net/a.Stem_stem/b.Conv_conv;"),
+        ("vision", "SOFTMAX", "net/a.Stem_stem/b.Softmax_x;"),
+        ("vision", "CONV_2D", "other/a.Stem_stem/b.Conv_conv;"),
+        ("text", "FULLY_CONNECTED", "net/a.Text_text/b.Linear_1/c.Linear_dense;"),
+    ]
+    groups = integer_groups(PLAN, found)
+    assert [(group.signature, group.operators) for group in groups] == [
+        ("vision", ("CONV_2D",)),
+        ("text", ("FULLY_CONNECTED",)),
+    ]
+    rule = groups[0].rule("float")
+    assert rule.precision == "float"
+    floated = TflitePlan(PLAN.arithmetic, PLAN.calibration, (*PLAN.rules, rule))
+    assert [group.signature for group in integer_groups(floated, found)] == ["text"]
+
+
+def test_a_bargain_gives_much_accuracy_for_few_instructions():
+    rows = [
+        Sensitivity(_group("dear"), "float", 0.010, 5.0, 0),
+        Sensitivity(_group("cheap"), "float", 0.008, 0.5, 0),
+        Sensitivity(_group("free"), "float", 0.001, -0.2, 0),
+        Sensitivity(_group("useless"), "float", 0.0001, -1.0, 0),
+        Sensitivity(_group("harmful"), "float", -0.01, 0.1, 0),
+    ]
+    assert [row.group.name for row in bargains(rows)] == ["free", "cheap", "dear"]
+
+
+def test_the_cheapest_plan_within_the_limits_wins():
+    limits = {"cosine_min": 0.95, "file_bytes": 4_500_000}
+    points = [
+        Point("bad", (), _trial(10, 0.9)),
+        Point("large", (), _trial(12, 0.99, 5_000_000)),
+        Point("good", (), _trial(20)),
+        Point("better", ("a",), _trial(25, 0.999)),
+    ]
+    assert cheapest(points, limits).name == "good"
+    assert cheapest(points[:2], limits) is None
+
+
+def test_a_search_puts_float_where_it_pays_and_says_what_it_tried():
+    class Made:
+        """Stands for the phone: `noisy` loses accuracy in integers, float costs instructions."""
+
+        profile = choose(None)[0]
+
+        def measure(self, plan):
+            floats = {rule.layers for rule in plan.rules if rule.precision == "float"}
+            noisy = not any("noisy" in layers for layers in floats)
+            whole = any(rule.precision == "static_int8" for rule in plan.rules)
+            return _trial(30 + len(floats) if whole else 80, 0.93 if noisy and whole else 0.99)
+
+    seen = []
+    limits = {"cosine_min": 0.95, "file_bytes": 4_500_000}
+    groups = [_group("quiet"), _group("noisy")]
+    found = search(PLAN, groups, Made(), limits, lambda done, total, what: seen.append((done, total)))
+    assert found.chosen == "+noisy" and found.plan.rules == (*PLAN.rules, groups[1].rule("float"))
+    assert [row.group.name for row in found.sensitivities] == ["noisy", "quiet"]
+    assert [point.name for point in found.points] == ["given", "float", "dynamic", "+noisy"]
+    assert seen[-1][0] == seen[-1][1] and all(done <= total for done, total in seen)
+    assert json.loads(json.dumps(found.to_dict()))["chosen"] == "+noisy"
+
+
+def test_a_linear_layer_is_also_tried_with_ranges_of_its_own():
+    """Dynamic INT8 gives back here what float gives, for fewer instructions and bytes."""
+
+    class Made:
+        profile = choose(None)[0]
+
+        def measure(self, plan):
+            if PLAN.rules[0] not in plan.rules:
+                return _trial(80)  # all in float, all dynamic
+            changed = plan.rules[-1].precision
+            more = {"float": (5, 1_000_000), "dynamic_int8": (1, 0)}.get(changed, (0, 0))
+            return _trial(30 + more[0], 0.93 if changed == "static_int8" else 0.99, 4_000_000 + more[1])
+
+    linear = Group("text", "wide", ("net/wide;",), ("FULLY_CONNECTED",))
+    found = search(PLAN, [linear, _group("quiet")], Made(), {"cosine_min": 0.95, "file_bytes": 4_500_000})
+    assert found.chosen == "+wide dynamic_int8"
+    assert found.plan.rules == (*PLAN.rules, linear.rule("dynamic_int8"))
+    assert ("dynamic_int8", "wide") in {(row.precision, row.group.name) for row in found.sensitivities}
+    assert all(row.precision == "float" for row in found.sensitivities if row.group.name == "quiet")
+
+
+def test_the_picture_shows_every_plan(tmp_path):
+    points = (Point("given", (), _trial(30)), Point("+stem", ("stem",), _trial(31)))
+    found = Search("a76", {"cosine_min": 0.9, "file_bytes": 1}, (), points, "given", PLAN)
+    draw(found.to_dict(), tmp_path / "front.png")
+    assert (tmp_path / "front.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_explaining_needs_a_committed_search(capsys, monkeypatch, tmp_path):
+    monkeypatch.setattr("export.quantize.search.command.PLANS", tmp_path)
+    assert main(["search", "balanced", "--explain"]) == 2
+    assert "no search is committed" in capsys.readouterr().err
+
+
+def test_the_committed_search_explains_the_committed_plan(capsys):
+    """Its plan is the cheapest that was tried of those within the limits."""
+    assert main(["search", "balanced", "--explain"]) == 0
+    found = json.loads((PLANS / "balanced.search.json").read_text())
+    assert f"chosen on a76: {found['chosen']}, the fewest" in " ".join(capsys.readouterr().out.split())
+    fit = [
+        point for point in found["points"]
+        if point["cosine_min"] >= found["limits"]["cosine_min"]
+        and point["file_bytes"] <= found["limits"]["file_bytes"]
+    ]  # fmt: skip
+    assert min(fit, key=lambda point: sum(point["minsns"].values()))["name"] == found["chosen"]
+
+
+def test_a_trial_measures_a_real_file_on_the_emulated_phone(bundle_dir, tmp_path):
+    source = bundle_dir / "encoder_fp32.tflite"
+    with np.load(bundle_dir / "golden.npz", allow_pickle=False) as golden:
+        arrays = {name: array[:9] for name, array in golden.items()}
+    trials = Trials(source, arrays, choose(None)[0], open_toolchain(), tmp_path)
+    plan = load_plan("balanced").tflite
+    groups = integer_groups(plan, operators(source))
+    assert {group.signature for group in groups} == {"vision", "text", "fuse"} and len(groups) > 30
+    given = trials.measure(plan)
+    shipped = json.loads((bundle_dir / "manifest.json").read_text())["arm64"]
+    counted = next(row for row in shipped["paths"] if row["path"] == "encode" and row["profile"] == "a76")
+    assert given.encode_minsns == pytest.approx(counted["minsns"], rel=0.01)
+    wide = next(group for group in groups if group.name == "fusion.linear1")
+    floated = trials.measure(TflitePlan(plan.arithmetic, plan.calibration, (*plan.rules, wide.rule("float"))))
+    assert floated.file_bytes > given.file_bytes + 500_000  # 1024 x 256 weights in four bytes instead of one
+    assert len(list(tmp_path.glob("*.json"))) == 2
