@@ -1,4 +1,4 @@
-"""Exports peers, each in a process of its own, and keeps their files until weights, code or tools change."""
+"""Exports baselines, each in a process of its own, and keeps their files until an input changes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from benchmarks.baselines import Peer
+from benchmarks.baselines import Baseline
 from benchmarks.baselines.job import Job
 from benchmarks.inputs import Inputs
 from benchmarks.processes import ROOT, find_python, last_line, python_of, quiet_environment
@@ -25,12 +25,12 @@ _NEWEST_PYTHON = {"onnx2tf": "3.12"}  # TensorFlow, as it needs it, has no wheel
 
 
 class PeerError(RuntimeError):
-    """A peer's tool cannot be installed, or does not export; the message is one line."""
+    """A baseline's tool cannot be installed, or does not export; the message is one line."""
 
 
 @dataclass(frozen=True)
 class Artefact:
-    """A peer's files.
+    """A baseline's files.
 
     Attributes:
         paths: by part; one file may serve several.
@@ -56,32 +56,32 @@ class Workshop:
     Args:
         root: the comparison's folder.
         inputs: weights and calibration samples.
-        peers: that may be asked for, by name.
+        baselines: that may be asked for, by name.
         on_step: called with what is being done.
     """
 
     def __init__(
-        self, root: Path, inputs: Inputs, peers: Mapping[str, Peer], on_step: Callable[[str], None]
+        self, root: Path, inputs: Inputs, baselines: Mapping[str, Baseline], on_step: Callable[[str], None]
     ) -> None:
-        self._root, self._inputs, self._peers, self._on_step = root, inputs, peers, on_step
+        self._root, self._inputs, self._peers, self._on_step = root, inputs, baselines, on_step
         self._failed: dict[str, str] = {}
 
     def artefact(self, name: str) -> Artefact:
-        """Returns a peer's files, exported now where there are none.
+        """Returns a baseline's files, exported now where there are none.
 
         Raises:
-            PeerError: it, or the peer that it starts from, cannot be exported.
+            PeerError: it, or the baseline that it starts from, cannot be exported.
         """
         if name in self._failed:  # its next user need not wait for it to fail again
             raise PeerError(self._failed[name])
-        peer = self._peers[name]
+        baseline = self._peers[name]
         try:
-            source = self.artefact(peer.source) if peer.source else None
-            environment = self._environment(peer)
-            folder = self._root / name / self._key(peer)
+            source = self.artefact(baseline.source) if baseline.source else None
+            environment = self._environment(baseline)
+            folder = self._root / name / self._key(baseline)
             if not (folder / "result.json").is_file():
                 self._on_step(f"{name}: export")
-                self._export(peer, source, environment, folder)
+                self._export(baseline, source, environment, folder)
         except PeerError as error:
             self._failed[name] = str(error)
             raise
@@ -90,50 +90,55 @@ class Workshop:
         seconds = result["seconds"] + (source.seconds if source else 0.0)
         return Artefact(paths, seconds, result["versions"], environment)
 
-    def _key(self, peer: Peer) -> str:
-        """A digest of all that decides a peer's files, those of its source included."""
-        if peer.environment:
-            tools = _requirements(peer.environment).read_text()
+    def _key(self, baseline: Baseline) -> str:
+        """A digest of all that decides a baseline's files, those of its source included."""
+        if baseline.environment:
+            tools = _requirements(baseline.environment).read_text()
         else:
-            tools = {package: _version(package) for package in peer.packages}
-        code = sources_digest(peer.module, "benchmarks.baselines.worker")
-        source = self._key(self._peers[peer.source]) if peer.source else ""
-        return digest(self._inputs.key, tools, code, peer.variant, source)[:16]
+            tools = {package: _version(package) for package in baseline.packages}
+        code = sources_digest(baseline.module, "benchmarks.baselines.worker")
+        source = self._key(self._peers[baseline.source]) if baseline.source else ""
+        return digest(self._inputs.key, tools, code, baseline.variant, source)[:16]
 
-    def _environment(self, peer: Peer) -> Path | None:
-        if peer.environment is None:
+    def _environment(self, baseline: Baseline) -> Path | None:
+        if baseline.environment is None:
             return None
-        folder, wanted = self._root / "envs" / peer.environment, _requirements(peer.environment).read_text()
+        folder, wanted = (
+            self._root / "envs" / baseline.environment,
+            _requirements(baseline.environment).read_text(),
+        )
         stamp = folder / _STAMP
         if stamp.is_file() and stamp.read_text() == wanted:
             return folder
-        self._on_step(f"{peer.name}: install {peer.tool} in {folder.name}")
+        self._on_step(f"{baseline.name}: install {baseline.tool} in {folder.name}")
         shutil.rmtree(folder, ignore_errors=True)
         try:
-            python = find_python("3.11", _NEWEST_PYTHON.get(peer.environment, "3.13"))
+            python = find_python("3.11", _NEWEST_PYTHON.get(baseline.environment, "3.13"))
         except LookupError as error:
-            raise PeerError(f"{peer.tool}: {error}") from None
+            raise PeerError(f"{baseline.tool}: {error}") from None
         log = folder.parent / f"{folder.name}.log"
         folder.parent.mkdir(parents=True, exist_ok=True)
         _run([python, "-m", "venv", str(folder)], log)
         install = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r"]
-        install += [str(_requirements(peer.environment))]
+        install += [str(_requirements(baseline.environment))]
         _run([python_of(folder), *install], log)
         stamp.write_text(wanted)
         return folder
 
-    def _export(self, peer: Peer, source: Artefact | None, environment: Path | None, folder: Path) -> None:
+    def _export(
+        self, baseline: Baseline, source: Artefact | None, environment: Path | None, folder: Path
+    ) -> None:
         for stale in folder.parent.glob("*"):
             shutil.rmtree(stale, ignore_errors=True)  # of other weights or tools
         partial = folder.with_name(f"{folder.name}.{os.getpid()}.partial")
         partial.mkdir(parents=True)
         job = Job(
-            self._inputs.config, self._inputs.weights, self._inputs.calibration, partial, peer.variant,
+            self._inputs.config, self._inputs.weights, self._inputs.calibration, partial, baseline.variant,
             source.paths if source else {},
         )  # fmt: skip
         request = {
-            "module": peer.module,
-            "packages": peer.packages,
+            "module": baseline.module,
+            "packages": baseline.packages,
             "job": job.to_dict(),
             "parent": os.getpid(),
         }

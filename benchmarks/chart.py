@@ -21,7 +21,7 @@ def write_chart(found: Comparison, path: Path) -> None:
     FigureCanvasAgg(figure)
     left, right = figure.subplots(1, 2, sharey=True)
     sizes = {row.name: row.file_bytes / 1e6 for row in rows}
-    counts = {row.name: row.minsns for row in rows}
+    counts = {row.name: row.m_instructions for row in rows}
     _bars(left, rows, sizes, "on disk", "MB")
     _bars(right, rows, counts, f"whole encode on an emulated {found.profile}", "M instructions")
     left.set_yticks(range(len(rows)), [row.name for row in rows])

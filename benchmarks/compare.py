@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.artefacts import Artefact, PeerError, Workshop
-from benchmarks.baselines import PEERS, Peer
-from benchmarks.counts import RUNS_IN_GUEST, CountError, count_minsns, target_profile
+from benchmarks.baselines import BASELINES, Baseline
+from benchmarks.counts import RUNS_IN_GUEST, CountError, count_instructions, target_profile
 from benchmarks.host import ROUNDS, RowError, Session, measure, take_turns
 from benchmarks.inputs import Inputs
 from benchmarks.rows import OURS, Row, judge
@@ -54,7 +54,7 @@ def compare(
     inputs: Inputs,
     root: Path,
     *,
-    peers: Sequence[Peer] = PEERS,
+    baselines: Sequence[Baseline] = BASELINES,
     only: Sequence[str] = (),
     emulate: bool = True,
     on_progress: OnProgress = lambda done, total, what: None,
@@ -65,7 +65,7 @@ def compare(
         bundle: whose shipped file is compared.
         inputs: its weights and calibration samples.
         root: keeps environments, files and counts.
-        peers: that there are.
+        baselines: that there are.
         only: names of those to compare with; none = all.
         emulate: count instructions.
         on_progress: called with steps done, steps in all, and what runs.
@@ -75,16 +75,21 @@ def compare(
         RowError: its own file does not run here.
     """
     root.mkdir(parents=True, exist_ok=True)
-    chosen = [peer for peer in peers if not only or peer.name in only]
+    chosen = [baseline for baseline in baselines if not only or baseline.name in only]
     steps = _Steps((len(chosen) + 1) * _STEPS_A_ROW + ROUNDS, on_progress)
     golden = load_golden(bundle.file(GOLDEN), bundle.tensors)
     ours = _shipped(bundle)
-    workshop = Workshop(root.absolute(), inputs, {peer.name: peer for peer in peers}, steps.say)
+    workshop = Workshop(
+        root.absolute(), inputs, {baseline.name: baseline for baseline in baselines}, steps.say
+    )
     with ExitStack() as stack:
         bench = _Bench(bundle, golden, root, _toolchain(emulate), steps, stack)
         bench.add(Row(OURS, "pocket-encoder", _version(), "make export: encoder.tflite, INT8"), lambda: ours)
-        for peer in chosen:
-            bench.add(Row(peer.name, peer.tool, how=peer.how), lambda name=peer.name: workshop.artefact(name))
+        for baseline in chosen:
+            bench.add(
+                Row(baseline.name, baseline.tool, how=baseline.how),
+                lambda name=baseline.name: workshop.artefact(name),
+            )
         rows = bench.timed()
     preset, weights = bundle.manifest["preset"], Weights.from_dict(bundle.manifest["weights"])
     return Comparison(preset, weights, len(golden["image"]), target_profile().name, tuple(rows))
@@ -157,7 +162,9 @@ class _Bench:
             return row.having(not_counted=f"the emulated engines do not run {suffix}")
         try:
             golden = self.bundle.file(GOLDEN)
-            return row.having(minsns=count_minsns(self.toolchain, paths, golden, self.root / "counts"))
+            return row.having(
+                m_instructions=count_instructions(self.toolchain, paths, golden, self.root / "counts")
+            )
         except CountError as error:
             return row.having(not_counted=str(error))
 

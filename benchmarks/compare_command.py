@@ -10,7 +10,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from benchmarks.baselines import PEERS
+from benchmarks.baselines import BASELINES
 from benchmarks.chart import write_chart
 from benchmarks.compare import Comparison, compare
 from benchmarks.inputs import prepare
@@ -30,7 +30,7 @@ CAPTION = "Bytes and instructions of the same weights by other tools"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the command's arguments."""
     add = parser.add_argument
-    names = [peer.name for peer in PEERS]
+    names = [baseline.name for baseline in BASELINES]
     add("bundle", nargs="?", type=Path, default=ROOT / "dist" / "balanced", metavar="BUNDLE",
         help="a folder that `python -m export` wrote (default: dist/balanced)")  # fmt: skip
     add("--only", nargs="+", choices=names, metavar="NAME", default=[],

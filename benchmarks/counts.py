@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from evaluation.arm64 import emulator, results
-from evaluation.arm64.emulator import GuestFile, run_guest
+from evaluation.arm64.emulator import TargetFile, run_on_target
 from evaluation.arm64.profiles import Profile, choose
 from evaluation.arm64.toolchain import Toolchain
 from evaluation.sources import sources_digest
@@ -25,7 +25,7 @@ def target_profile() -> Profile:
     return choose(None)[0]
 
 
-def count_minsns(toolchain: Toolchain, paths: Mapping[str, Path], golden: Path, cache: Path) -> float:
+def count_instructions(toolchain: Toolchain, paths: Mapping[str, Path], golden: Path, cache: Path) -> float:
     """Returns million instructions of a whole encode: vision, text and fuse, one thread.
 
     Args:
@@ -46,17 +46,17 @@ def count_minsns(toolchain: Toolchain, paths: Mapping[str, Path], golden: Path, 
     )
     known = results.load(cache, key)
     if known is None:
-        known = {"minsns": _emulate(toolchain, profile, files, golden)}
+        known = {"m_instructions": _emulate(toolchain, profile, files, golden)}
         results.store(cache, key, known)
-    return known["minsns"]
+    return known["m_instructions"]
 
 
 def _emulate(toolchain: Toolchain, profile: Profile, files: Mapping[Path, tuple], golden: Path) -> float:
-    asked = [GuestFile(path, signatures, rows=(0,)) for path, signatures in files.items()]
+    asked = [TargetFile(path, signatures, rows=(0,)) for path, signatures in files.items()]
     with tempfile.TemporaryDirectory(prefix="pocket-compare-") as work_dir:
-        guest = run_guest(toolchain, profile, asked, golden, Path(work_dir))
-    if guest.failures:
-        failure = guest.failures[0]
+        target = run_on_target(toolchain, profile, asked, golden, Path(work_dir))
+    if target.failures:
+        failure = target.failures[0]
         said = failure.last_lines[-1] if failure.last_lines else ""
         raise CountError(f"{failure.file} on {profile.name}: {failure.reason} {said}".strip())
-    return sum(sum(counts[0] for counts in file.values()) for file in guest.counts.values()) / 1e6
+    return sum(sum(counts[0] for counts in file.values()) for file in target.counts.values()) / 1e6

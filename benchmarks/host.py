@@ -35,14 +35,14 @@ class HostFigures:
         load_ms: opening the files, median of fresh processes.
         private_bytes: private memory that opening and running adds, median of the same; None where the system
             does not tell.
-        cosine_min, cosine_mean, centred_cosine_min: of the golden samples' embeddings with PyTorch's.
+        cosine_min, cosine_mean, mean_centred_cosine_min: of the golden samples' embeddings with PyTorch's.
     """
 
     load_ms: float
     private_bytes: int | None
     cosine_min: float
     cosine_mean: float
-    centred_cosine_min: float
+    mean_centred_cosine_min: float
 
 
 class Session:
@@ -132,7 +132,7 @@ def measure(session_of: Callable[[], Session], golden: np.ndarray) -> tuple[Sess
     return session, HostFigures(
         load_ms=median(figures["load_ms"] for figures in cold),
         private_bytes=None if None in private else int(median(private)),
-        **{key: compared[key] for key in ("cosine_min", "cosine_mean", "centred_cosine_min")},
+        **{key: compared[key] for key in ("cosine_min", "cosine_mean", "mean_centred_cosine_min")},
     )
 
 

@@ -1,4 +1,4 @@
-"""The same weights and the same calibration samples for every peer, taken from where the bundle came from."""
+"""The same weights and the same calibration samples for every baseline, from where the bundle has them."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _TOKENS = ("screen_tokens", "text_token")
 
 @dataclass(frozen=True)
 class Inputs:
-    """What every peer starts from.
+    """What every baseline starts from.
 
     Attributes:
         config: of the encoder.

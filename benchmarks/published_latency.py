@@ -15,7 +15,7 @@ import numpy as np
 
 from benchmarks import networks
 from evaluation.arm64 import emulator, results
-from evaluation.arm64.emulator import GuestFile, run_guest, stop_all
+from evaluation.arm64.emulator import TargetFile, run_on_target, stop_all
 from evaluation.arm64.errors import Arm64Error
 from evaluation.arm64.profiles import choose
 from evaluation.arm64.report import significant
@@ -59,7 +59,7 @@ class Prediction:
 
     network: str
     profile: str
-    minsns: float
+    m_instructions: float
     published_ms: float
     predicted_ms: float
     error: float
@@ -132,11 +132,13 @@ def validate(toolchain: Toolchain, progress: OnProgress = lambda done, total, wh
     return Validation(tuple(predictions), tuple(ratios))
 
 
-def _predict(network: str, profile: str, minsns: float, published_ms: float) -> Prediction:
-    predicted = choose([profile])[0].milliseconds(minsns)
+def _predict(network: str, profile: str, m_instructions: float, published_ms: float) -> Prediction:
+    predicted = choose([profile])[0].milliseconds(m_instructions)
     error = predicted / published_ms - 1
     passed = abs(error) <= TOLERANCE
-    return Prediction(network, profile, minsns, published_ms, round(predicted, 1), round(error, 4), passed)
+    return Prediction(
+        network, profile, m_instructions, published_ms, round(predicted, 1), round(error, 4), passed
+    )
 
 
 def _build_all(
@@ -155,7 +157,7 @@ def _count_all(
     toolchain: Toolchain,
     progress: OnProgress,
 ) -> dict[tuple[str, str, str], float]:
-    """Counts side by side, a guest for each profile and precision; returns million instructions."""
+    """Counts side by side, a target for each profile and precision; returns million instructions."""
     groups: dict[tuple[str, str], list[str]] = {}
     for network, precision, profile in wanted:
         groups.setdefault((profile, precision), []).append(network)
@@ -190,13 +192,13 @@ def _count(profile_name: str, precision: str, paths: list[Path], toolchain: Tool
         with tempfile.TemporaryDirectory(prefix="pocket-arm64-") as work_dir:
             inputs = Path(work_dir) / "inputs.npz"
             np.savez(inputs, **{networks.IMAGE: networks.image(precision)})
-            guest_files = [GuestFile(path, (networks.SIGNATURE,), (0,)) for path in paths]
-            guest = run_guest(toolchain, profile, guest_files, inputs, Path(work_dir))
-        if guest.failures:
-            failure = guest.failures[0]
+            target_files = [TargetFile(path, (networks.SIGNATURE,), (0,)) for path in paths]
+            target = run_on_target(toolchain, profile, target_files, inputs, Path(work_dir))
+        if target.failures:
+            failure = target.failures[0]
             raise Arm64Error(
                 f"{failure.file} on {profile_name}: {failure.reason}: {' / '.join(failure.last_lines)}"
             )
-        counts = {name: min(found[networks.SIGNATURE]) for name, found in guest.counts.items()}
+        counts = {name: min(found[networks.SIGNATURE]) for name, found in target.counts.items()}
         results.store(cache_dir() / "results", key, counts)
     return {name: significant(insns / 1e6) for name, insns in counts.items()}

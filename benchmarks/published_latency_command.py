@@ -36,12 +36,12 @@ def _print(console: Console, validation: Validation) -> None:
     table = Table(title="fp32, one thread: simulated against published milliseconds", title_justify="left")
     for name in ("network", "phone"):
         table.add_column(name)
-    for name in ("M insns", "published ms", "simulated ms", "error"):
+    for name in ("M instructions", "published ms", "simulated ms", "error"):
         table.add_column(name, justify="right", no_wrap=True)
     for found in validation.predictions:
         style = None if found.passed else "bold red"
         table.add_row(
-            found.network, found.profile, f"{found.minsns:.4g}", f"{found.published_ms:g}",
+            found.network, found.profile, f"{found.m_instructions:.4g}", f"{found.published_ms:g}",
             f"{found.predicted_ms:.1f}", f"{found.error:+.1%}", style=style,
         )  # fmt: skip
     print_table(console, table)

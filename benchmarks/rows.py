@@ -18,11 +18,11 @@ class Row:
         tool, version: that made the files.
         how: the exact call.
         file_bytes: on disk, of all files that vision, text and fuse need.
-        minsns: million instructions of a whole encode on the emulated target core.
+        m_instructions: million instructions of a whole encode on the emulated target core.
         p50_ms: of a whole encode on this host, one thread on one core.
         ratio: its time by ours, the median of rounds in which every row took its turn.
         private_bytes: private memory that opening and running adds to a process that has the engine.
-        cosine_min, cosine_mean, centred_cosine_min: of the golden samples' embeddings with PyTorch's.
+        cosine_min, cosine_mean, mean_centred_cosine_min: of the golden samples' embeddings with PyTorch's.
         load_ms: opening the files.
         export_s: from PyTorch to the files.
         error: why there are no files, or why this host does not run them.
@@ -34,13 +34,13 @@ class Row:
     version: str = ""
     how: str = ""
     file_bytes: int | None = None
-    minsns: float | None = None
+    m_instructions: float | None = None
     p50_ms: float | None = None
     ratio: float | None = None
     private_bytes: int | None = None
     cosine_min: float | None = None
     cosine_mean: float | None = None
-    centred_cosine_min: float | None = None
+    mean_centred_cosine_min: float | None = None
     load_ms: float | None = None
     export_s: float | None = None
     error: str = ""
@@ -60,10 +60,10 @@ class Verdict:
     """What the rows say together.
 
     Attributes:
-        best_peer: the peer with the fewest instructions; None where none was counted.
+        best_peer: the baseline with the fewest instructions; None where none was counted.
         times: its instructions by ours.
-        smallest: whether no peer's files are smaller than ours.
-        smallest_peer: the peer with the fewest bytes; None where none has files.
+        smallest: whether no baseline's files are smaller than ours.
+        smallest_peer: the baseline with the fewest bytes; None where none has files.
     """
 
     best_peer: Row | None
@@ -84,18 +84,18 @@ class Verdict:
 def judge(rows: Sequence[Row]) -> Verdict:
     """Sets our row against the best of the others in each respect.
 
-    A peer whose files stopped, on this host or elsewhere, is no choice: it is left out.
+    A baseline whose files stopped, on this host or elsewhere, is no choice: it is left out.
     """
     ours = next(row for row in rows if row.name == OURS)
-    peers = [row for row in rows if row.name != OURS and not row.error]
-    counted = [row for row in peers if row.minsns is not None]
-    sized = [row for row in peers if row.file_bytes is not None]
-    best = min(counted, key=lambda row: row.minsns, default=None)
+    baselines = [row for row in rows if row.name != OURS and not row.error]
+    counted = [row for row in baselines if row.m_instructions is not None]
+    sized = [row for row in baselines if row.file_bytes is not None]
+    best = min(counted, key=lambda row: row.m_instructions, default=None)
     small = min(sized, key=lambda row: row.file_bytes, default=None)
-    known = best is not None and ours.minsns is not None
+    known = best is not None and ours.m_instructions is not None
     return Verdict(
         best_peer=best,
-        times=best.minsns / ours.minsns if known else None,
+        times=best.m_instructions / ours.m_instructions if known else None,
         smallest=ours.file_bytes is not None and (small is None or ours.file_bytes <= small.file_bytes),
         smallest_peer=small,
     )

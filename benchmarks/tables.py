@@ -20,8 +20,10 @@ NOTHING = "-"
 
 def header(profile: str) -> tuple[str, ...]:
     """The columns' names; instructions are of the emulated phone `profile`."""
-    return ("made by", "version", "MB", f"{profile}, M insns", "time / ours", "private MB", "cosine worst",
-            "cosine mean", "centred worst", "load ms", "export s")  # fmt: skip
+    return (
+        "made by", "version", "MB", f"{profile}, M instructions", "time / ours", "private MB", "cosine worst",
+        "cosine mean", "centred worst", "load ms", "export s",
+    )  # fmt: skip
 
 
 def cells(row: Row) -> tuple[str, ...]:
@@ -30,19 +32,19 @@ def cells(row: Row) -> tuple[str, ...]:
         row.name,
         row.version or NOTHING,
         _number(row.file_bytes, 2, 1e6),
-        _number(row.minsns, 1),
+        _number(row.m_instructions, 1),
         _number(row.ratio, 2),
         _number(row.private_bytes, 1, 1e6),
         _number(row.cosine_min, 4),
         _number(row.cosine_mean, 4),
-        _number(row.centred_cosine_min, 4),
+        _number(row.mean_centred_cosine_min, 4),
         _number(row.load_ms, 1),
         _number(row.export_s, 0),
     )
 
 
 def verdict_line(rows: Sequence[Row]) -> str:
-    """Says how far the best peer is behind, or ahead, and whether ours is the smallest."""
+    """Says how far the best baseline is behind, or ahead, and whether ours is the smallest."""
     verdict = judge(rows)
     return f"{_instructions(rows, verdict)}; {_size(rows, verdict)}"
 
@@ -98,21 +100,25 @@ def _title(found: Comparison) -> str:
 
 def _instructions(rows: Sequence[Row], verdict: Verdict) -> str:
     if verdict.best_peer is None:
-        return "no peer's instructions were counted"
+        return "no baseline's instructions were counted"
     best = verdict.best_peer
     if verdict.times is None:
-        return f"best peer: {best.name}, {best.minsns:.1f} M instructions; ours were not counted"
+        return f"best baseline: {best.name}, {best.m_instructions:.1f} M instructions; ours were not counted"
     ours = next(row for row in rows if row.name == OURS)
-    centred = f", centred cosine {best.centred_cosine_min:.4f}" if best.centred_cosine_min is not None else ""
+    centred = (
+        f", mean-centred cosine {best.mean_centred_cosine_min:.4f}"
+        if best.mean_centred_cosine_min is not None
+        else ""
+    )
     return (
-        f"best peer by instructions: {best.name}, {best.minsns:.1f} M{centred}: "
-        f"{verdict.times:.2f} x ours ({ours.minsns:.1f} M)"
+        f"best baseline by instructions: {best.name}, {best.m_instructions:.1f} M{centred}: "
+        f"{verdict.times:.2f} x ours ({ours.m_instructions:.1f} M)"
     )
 
 
 def _size(rows: Sequence[Row], verdict: Verdict) -> str:
     if verdict.smallest_peer is None:
-        return "no peer has files to compare sizes with"
+        return "no baseline has files to compare sizes with"
     ours = next(row for row in rows if row.name == OURS)
     small = verdict.smallest_peer
     mine, other = (_number(row.file_bytes, 2, 1e6) for row in (ours, small))

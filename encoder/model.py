@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from encoder.config import TOKEN_DIM, EncoderConfig, choose
-from encoder.modules.backbone import Backbone, Screen, unsettled
+from encoder.modules.backbone import Backbone, Screen, without_init
 from encoder.modules.fusion import FUSIONS
 from encoder.modules.global_view import GLOBAL_VIEWS
 from encoder.modules.regions import REGIONS
@@ -80,7 +80,7 @@ def build(
     *,
     seed: int = 0,
     published: Mapping[str, Path] | None = None,
-    settle: bool = True,
+    initialize: bool = True,
 ) -> Encoder:
     """Builds an encoder in evaluation mode.
 
@@ -88,8 +88,8 @@ def build(
         config: a configuration, or a plain dict of its keys.
         seed: of the random initial weights; the caller's random state is left as it was.
         published: safetensors files of published weights, for `backbone` and `text`; see `weights.py`.
-        settle: make random weights behave as trained ones do, which takes seconds; False where all weights
-            are loaded next.
+        initialize: data-dependent initialization of random weights, which takes seconds; False where all
+            weights are loaded next.
 
     Raises:
         ConfigError: an unknown key, option or value, or options that do not fit each other.
@@ -103,7 +103,7 @@ def build(
     fusion_type = choose("fusion", FUSIONS, config.fusion)
     for slot, options in (("text_model", TEXT_MODELS), ("global_projection", GLOBAL_VIEWS)):
         check_pruned_sizes(config, slot, {name: prunable_sizes(option) for name, option in options.items()})
-    with torch.random.fork_rng(devices=[]), nullcontext() if settle else unsettled():
+    with torch.random.fork_rng(devices=[]), nullcontext() if initialize else without_init():
         torch.manual_seed(seed)
         backbone = Backbone(
             config.backbone,

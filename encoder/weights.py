@@ -44,7 +44,7 @@ def load_encoder(
     if whole.kind == CHECKPOINT:
         encoder, origins = _load_checkpoint(config, whole.path)
     else:
-        encoder, origins = build(config, settle=False), {}
+        encoder, origins = build(config, initialize=False), {}
         load_state(encoder, whole.path)
     return encoder, _describe(encoder, (whole.kind, whole.detail), origins)
 
@@ -94,7 +94,7 @@ def load_trained(config: EncoderConfig) -> Encoder:
 def _load_checkpoint(config: EncoderConfig, checkpoint: Path) -> tuple[Encoder, dict[str, Origin]]:
     """Loads a committed checkpoint; the published text model that it leaves out comes from its package."""
     state, origins = read_tensors(checkpoint), {}
-    encoder = build(config, settle=False)
+    encoder = build(config, initialize=False)
     left_out = [name for name in encoder.state_dict() if is_published(name) and name not in state]
     if left_out:
         published = fetch_packaged(config)
@@ -103,7 +103,7 @@ def _load_checkpoint(config: EncoderConfig, checkpoint: Path) -> tuple[Encoder, 
                 f"{checkpoint.name} leaves out the published weights of {config.text_model}, and their "
                 "package cannot be had: see to the network, or name all weights with --weights"
             )
-        encoder = build(config, published=published, settle=False)
+        encoder = build(config, published=published, initialize=False)
         own = encoder.state_dict()
         state |= {name: own[name] for name in left_out}
         origins["text"] = (PACKAGE, MINILM)

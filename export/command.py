@@ -33,7 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     add("--calibration-data", type=Path, metavar="DIR",
         help="folder with samples.jsonl and its screens (default: the committed screens)")  # fmt: skip
-    add("--plan", type=Path, metavar="FILE", help="quantization recipe, JSON (default: the preset's)")
+    add("--recipe", type=Path, metavar="FILE", help="quantization recipe, JSON (default: the preset's)")
     add("--seed", type=int, default=0, help="of random weights (default 0)")
     add = parser.add_argument_group("output").add_argument
     add("--out", type=Path, metavar="DIR", help="bundle folder (default dist/PRESET)")
@@ -51,7 +51,7 @@ def run(options: argparse.Namespace) -> int:
     """
     published = options.weights == PUBLISHED
     request = read_request(
-        options.preset, config_file=options.config, folder=options.calibration_data, plan_file=options.plan,
+        options.preset, config_file=options.config, folder=options.calibration_data, recipe_file=options.plan,
         weights=Path(options.weights) if options.weights and not published else None, published=published,
         out=options.out, seed=options.seed,
     )  # fmt: skip

@@ -15,7 +15,7 @@ from encoder.options import check_options
 from encoder.sources import Sources, find_sources
 from evaluation.sources import ROOT
 from export.calibration import DEFAULT_FOLDER, folder_sha256, load_samples
-from export.quantize.recipe import Plan, load_plan
+from export.quantize.recipe import Recipe, load_recipe
 from runtime.json_text import quoted, read_json
 from runtime.manifest import MANIFEST
 
@@ -55,7 +55,7 @@ class Request:
         seed: of random weights.
         folder: of the calibration data.
         samples: its samples.
-        plan: the precision plan.
+        plan: the quantization recipe.
         out: where the bundle goes.
     """
 
@@ -65,7 +65,7 @@ class Request:
     seed: int
     folder: Path
     samples: tuple[Sample, ...]
-    plan: Plan
+    plan: Recipe
     out: Path
 
     def inputs(self) -> dict[str, Any]:
@@ -87,7 +87,7 @@ def read_request(
     weights: Path | None = None,
     published: bool = False,
     folder: Path | None = None,
-    plan_file: Path | None = None,
+    recipe_file: Path | None = None,
     out: Path | None = None,
     seed: int = 0,
 ) -> Request:
@@ -99,12 +99,12 @@ def read_request(
         weights: safetensors file.
         published: start from published weights, although there is a trained checkpoint.
         folder: calibration data.
-        plan_file: precision plan.
+        recipe_file: quantization recipe.
         out: bundle folder, by default dist/NAME.
         seed: of random weights.
 
     Raises:
-        ConfigError, WeightsError, PlanError, SampleError, RequestError: bad input; the message says what.
+        ConfigError, WeightsError, RecipeError, SampleError, RequestError: bad input; the message says what.
     """
     config = preset(name) if config_file is None else _read_config(config_file)
     if not 0 < len(name) <= 100 or not all(letter.isalnum() or letter in "_-" for letter in name):
@@ -115,7 +115,7 @@ def read_request(
     out = out or ROOT / "dist" / name
     if out.exists() and not _is_ours(out):
         raise RequestError(f"{out}: exists and is not a bundle; it is left alone, choose another --out")
-    samples, plan = tuple(load_samples(folder, config.user_embed_dim)), load_plan(name, plan_file)
+    samples, plan = tuple(load_samples(folder, config.user_embed_dim)), load_recipe(name, recipe_file)
     # Found now and not by the step, so that the files decide the step's key: an export with random weights is
     # not taken for unchanged once the hub answers, nor is the hub asked by a step that could be left out.
     sources = find_sources(config, file=weights, published=published)

@@ -37,7 +37,7 @@ def cosine(values: np.ndarray, golden: np.ndarray) -> np.ndarray:
     return np.where(both_zero, 1.0, (_unit(values) * _unit(golden)).sum(axis=1))
 
 
-def centred_cosine(values: np.ndarray, golden: np.ndarray) -> np.ndarray:
+def mean_centred_cosine(values: np.ndarray, golden: np.ndarray) -> np.ndarray:
     """Cosine of each row with its golden row, both less the mean golden row.
 
     Plain cosine hides errors where all rows lie close together; this one does not. It needs at least two
@@ -51,8 +51,8 @@ def centred_cosine(values: np.ndarray, golden: np.ndarray) -> np.ndarray:
     return cosine(values - mean, golden - mean)
 
 
-def identification(values: np.ndarray, golden: np.ndarray) -> float:
-    """Share of rows whose nearest golden row, by centred cosine, is their own.
+def self_retrieval(values: np.ndarray, golden: np.ndarray) -> float:
+    """Share of rows whose nearest golden row, by mean-centred cosine, is their own.
 
     Golden rows that are equal tie, and a tie counts as found.
 

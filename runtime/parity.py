@@ -6,8 +6,8 @@ as an app runs it. Where encode has no file of its own (.tflite), it is the comp
 
 Where the model finds the regions of the screen, `regions` compares their masks.
 
-Of the limits, max_abs holds for every signature; cosine_min, centred_cosine_min and identification hold for
-the whole (encode, composed), since it is embeddings that get compared with each other.
+Of the limits, max_abs holds for every signature; cosine_min, mean_centred_cosine_min and self_retrieval hold
+for the whole (encode, composed), since it is embeddings that get compared with each other.
 """
 
 import math
@@ -39,7 +39,7 @@ COMPOSED = "composed"
 MASKS = "regions"
 _WHOLE = ("encode", COMPOSED)
 _AT_MOST = ("max_abs",)
-_AT_LEAST = ("cosine_min", "centred_cosine_min", "identification")
+_AT_LEAST = ("cosine_min", "mean_centred_cosine_min", "self_retrieval")
 
 Limits = Mapping[str, Mapping[str, float]]
 OnProgress = Callable[[int, int, str], None]
@@ -66,9 +66,9 @@ class ParityRow:
     max_abs: float
     cosine_min: float
     cosine_mean: float
-    centred_cosine_min: float
-    centred_cosine_mean: float
-    identification: float
+    mean_centred_cosine_min: float
+    mean_centred_cosine_mean: float
+    self_retrieval: float
     checks: tuple[Check, ...]
     passed: bool
 
@@ -155,14 +155,14 @@ def measure_files(
 
 def compare(values: np.ndarray, golden: np.ndarray) -> dict[str, float]:
     """Every parity metric of outputs [N, ...] against golden ones, by ParityRow's field names."""
-    cosine, centred = metrics.cosine(values, golden), metrics.centred_cosine(values, golden)
+    cosine, centred = metrics.cosine(values, golden), metrics.mean_centred_cosine(values, golden)
     return {
         "max_abs": metrics.max_abs(values, golden),
         "cosine_min": float(cosine.min()),
         "cosine_mean": float(cosine.mean()),
-        "centred_cosine_min": float(centred.min()),
-        "centred_cosine_mean": float(centred.mean()),
-        "identification": metrics.identification(values, golden),
+        "mean_centred_cosine_min": float(centred.min()),
+        "mean_centred_cosine_mean": float(centred.mean()),
+        "self_retrieval": metrics.self_retrieval(values, golden),
     }
 
 

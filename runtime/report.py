@@ -19,8 +19,8 @@ _SIGNS = {"max_abs": "<="}
 _NAMES = {
     "max_abs": "max abs",
     "cosine_min": "cosine",
-    "centred_cosine_min": "centred",
-    "identification": "own nearest",
+    "mean_centred_cosine_min": "centred",
+    "self_retrieval": "own nearest",
 }
 
 
@@ -32,8 +32,8 @@ def parity_table(rows: Sequence[ParityRow]) -> str:
         (
             row.engine, row.precision, row.signature, f"{row.max_abs:.1e}",
             f"{row.cosine_min:.6f}", f"{row.cosine_mean:.6f}",
-            f"{row.centred_cosine_min:.6f}", f"{row.centred_cosine_mean:.6f}",
-            f"{row.identification:.1%}", ", ".join(map(_limit, row.checks)) or "-",
+            f"{row.mean_centred_cosine_min:.6f}", f"{row.mean_centred_cosine_mean:.6f}",
+            f"{row.self_retrieval:.1%}", ", ".join(map(_limit, row.checks)) or "-",
             _verdict(row),
         )
         for row in rows
@@ -46,7 +46,7 @@ def parity_table(rows: Sequence[ParityRow]) -> str:
 
 
 def _limit(check: Check) -> str:
-    figure = f"{check.limit:.0%}" if check.metric == "identification" else f"{check.limit:g}"
+    figure = f"{check.limit:.0%}" if check.metric == "self_retrieval" else f"{check.limit:g}"
     return f"{_NAMES[check.metric]} {_SIGNS.get(check.metric, '>=')} {figure}"
 
 

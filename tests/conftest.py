@@ -79,7 +79,7 @@ def own_weight_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
 @pytest.fixture(scope="session")
 def bundle_dir() -> Path:
     """The default bundle, exported as a user would, with the emulator set up where it can be."""
-    emulator = _run_module("evaluation.arm64", "setup")
+    emulator = _run_module("evaluation", "setup-arm64")
     if emulator.returncode != 0 and os.environ.get("POCKET_REQUIRE_ALL") == "1":
         pytest.fail(emulator.stderr, pytrace=False)
     result = _run_module("export", "balanced")

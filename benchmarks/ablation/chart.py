@@ -1,4 +1,4 @@
-"""The matrix as points: instructions against bytes, and against quality; presets highlighted."""
+"""The ablation as points: instructions against bytes, and against quality; presets highlighted."""
 
 from __future__ import annotations
 

@@ -55,7 +55,7 @@ def _refuse_contradictions(options: argparse.Namespace) -> None:
              "--ray": options.ray, "--jobs": options.jobs}  # fmt: skip
     for one, other, why in (
         ("--list", "--write-docs", "listing measures nothing"),
-        ("--sweep", "--write-docs", "the document holds the presets and their single exchanges"),
+        ("--sweep", "--write-docs", "the document holds the presets and their single variants"),
     ):
         if flags[one] and flags[other]:
             raise RowError(f"{one} and {other} contradict each other: {why}")

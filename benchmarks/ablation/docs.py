@@ -1,4 +1,4 @@
-"""Puts the matrix into docs/decision_matrix.md: the text around it is written by hand, figures never are."""
+"""Puts the ablation into docs/decision_matrix.md: its prose is by hand, figures never."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ CAPTION = "Instructions against bytes and against quality, presets in blue"
 
 
 def check(path: Path = DOCS) -> None:
-    """Makes sure that there is a place for the matrix before anything is measured.
+    """Makes sure that there is a place for the ablation before anything is measured.
 
     Raises:
         InputError: the marks do not stand in the document once, in this order.

@@ -1,4 +1,4 @@
-"""What a row of the matrix knows of its encoder, read off the manifest of the bundle that was exported."""
+"""What a row of the ablation knows of its encoder, read off the manifest of the bundle that was exported."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ def figures(manifest: Mapping[str, Any], export_s: float) -> Figures:
 
     Returns:
         weights (the manifest's entry), parameters by part, file_bytes, private_bytes, phones (profile ->
-        encode and keystroke -> minsns, ms, ms_range), not_counted, quality (keys of `budgets.QUALITY`), kept,
-        not_rated, parity (centred_min, centred_mean of a whole encode in INT8, passed), missed (limits that
-        fail), export_s.
+        encode and keystroke -> m_instructions, ms, ms_range), not_counted, quality (keys of
+        `budgets.QUALITY`), retention, not_rated, parity
+        (mean_centred_cosine_min and _mean of a whole encode in INT8, passed), missed (limits that fail), export_s.
     """
     quality, kept, not_rated = _quality(manifest)
     budgets = [Budget.from_dict(values) for values in manifest["budgets"]]
@@ -36,7 +36,7 @@ def figures(manifest: Mapping[str, Any], export_s: float) -> Figures:
         "target": manifest["arm64"]["target"] if "arm64" in manifest else None,
         "not_counted": "" if "arm64" in manifest else "the emulator was not set up: make arm64",
         "quality": quality,
-        "kept": kept,
+        "retention": kept,
         "not_rated": not_rated,
         "parity": _parity(manifest),
         "missed": [budget.name for budget in budgets if budget.passed is False],
@@ -47,7 +47,7 @@ def figures(manifest: Mapping[str, Any], export_s: float) -> Figures:
 def _phones(manifest: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     phones: dict[str, dict[str, Any]] = {}
     for path in manifest.get("arm64", {}).get("paths", ()):
-        kept = {key: path[key] for key in ("minsns", "ms", "ms_range")}
+        kept = {key: path[key] for key in ("m_instructions", "ms", "ms_range")}
         phones.setdefault(path["profile"], {})[path["path"]] = kept
     return phones
 
@@ -58,7 +58,7 @@ def _quality(manifest: Mapping[str, Any]) -> tuple[dict[str, float] | None, floa
         how = next(b["how"] for b in manifest["budgets"] if b["name"].startswith("quality"))
         return None, None, how.removeprefix("not measured: ")
     row = next(row for row in report["engines"] if (row["engine"], row["precision"]) == SHIPPED)
-    return {key: quality_value(row, key) for key in QUALITY}, min(row["kept"].values()), ""
+    return {key: quality_value(row, key) for key in QUALITY}, min(row["retention"].values()), ""
 
 
 def _parity(manifest: Mapping[str, Any]) -> dict[str, Any]:
@@ -68,7 +68,7 @@ def _parity(manifest: Mapping[str, Any]) -> dict[str, Any]:
         if (row["engine"], row["precision"], row["signature"]) == (*SHIPPED, "encode")
     )
     return {
-        "centred_min": whole["centred_cosine_min"],
-        "centred_mean": whole["centred_cosine_mean"],
+        "mean_centred_cosine_min": whole["mean_centred_cosine_min"],
+        "mean_centred_cosine_mean": whole["mean_centred_cosine_mean"],
         "passed": all(row["passed"] for row in manifest["parity"]),
     }

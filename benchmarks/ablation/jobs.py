@@ -24,7 +24,7 @@ from export.pipeline import step_sources_digest
 from export.request import digest, tool_versions
 from export.steps.table import STEPS
 
-CACHE = Path(os.environ.get("POCKET_CACHE") or ROOT / "build").absolute() / "matrix"
+CACHE = Path(os.environ.get("POCKET_CACHE") or ROOT / "build").absolute() / "ablation"
 _FURTHER = ("benchmarks.ablation.figures", "evaluation.budgets", "runtime.bench", "export.bundle")
 """Modules that decide a row's figures beside the export's steps."""
 _LONGEST = 300
@@ -63,7 +63,7 @@ def make_job(row: Row) -> Job:
     """Returns a row's job.
 
     Raises:
-        PlanError, SampleError: what is committed cannot be used.
+        RecipeError, SampleError: what is committed cannot be used.
     """
     inputs = worker.request_of(row.bundle, row.config, CACHE).inputs()
     code = step_sources_digest(*STEPS), sources_digest(*_FURTHER)

@@ -1,4 +1,4 @@
-"""Fills the matrix: rows from the cache, and the others run side by side, here or as Ray tasks."""
+"""Fills the ablation: rows from the cache, and the others run side by side, here or as Ray tasks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The matrix's results, and the committed file of them, which `python -m benchmarks advise` reads."""
+"""The ablation's results, and the committed file of them, which `python -m benchmarks advise` reads."""
 
 from __future__ import annotations
 
@@ -42,9 +42,9 @@ class Result:
         """Returns the fields as JSON types."""
         return vars(self) | {"also": list(self.also)}
 
-    def minsns(self, path: str = "encode") -> float | None:
+    def m_instructions(self, path: str = "encode") -> float | None:
         """Million instructions of a path on the target phone; None where nothing was counted."""
-        return self.phone(path).get("minsns")
+        return self.phone(path).get("m_instructions")
 
     def phone(self, path: str, profile: str | None = None) -> Mapping[str, Any]:
         """Instructions and milliseconds of a path on a phone, by default the target; empty if not counted."""
@@ -72,7 +72,7 @@ def load(path: Path = FILE) -> list[Result]:
         return []
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise InputError(
-            f"{path}: not the matrix's results: {error}; write it anew: {HOW_TO_MAKE}"
+            f"{path}: not the ablation's results: {error}; write it anew: {HOW_TO_MAKE}"
         ) from error
 
 

@@ -1,4 +1,4 @@
-"""The rows of the matrix: every preset, Option A with one slot exchanged, or a sweep of one's own."""
+"""The rows of the ablation: every preset, Option A with one slot exchanged, or a sweep of one's own."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from runtime.json_text import quoted, read_json
 
 BASE = "balanced"
 """Option A, the default."""
-PRESET, EXCHANGE, SWEEP = "preset", "exchange", "sweep"
+PRESET, VARIANT, SWEEP = "preset", "variant", "sweep"
 
 
 class RowError(InputError):
@@ -26,7 +26,7 @@ class Row:
 
     Attributes:
         name: what users call it: a preset, `slot=option`, or a name of their own.
-        kind: PRESET, EXCHANGE or SWEEP.
+        kind: PRESET, VARIANT or SWEEP.
         config: of the encoder.
         also: other names of the same encoder, for which there is no row.
     """
@@ -38,7 +38,7 @@ class Row:
 
     @property
     def bundle(self) -> str:
-        """Name of the exported bundle; it also picks the precision plan, a preset's own or the default."""
+        """Name of the exported bundle; it also picks the recipe, a preset's own or the default."""
         if self.kind == PRESET:
             return self.name
         return "".join(
@@ -69,14 +69,14 @@ def all_rows() -> list[Row]:
     rows = [Row(name, PRESET, config) for name, config in PRESETS.items()]
     for slot, choices in options.items():
         for option in choices:
-            row = Row(f"{slot}={option}", EXCHANGE, changed(PRESETS[BASE], {slot: option}))
+            row = Row(f"{slot}={option}", VARIANT, changed(PRESETS[BASE], {slot: option}))
             same = next(
                 (i for i, other in enumerate(rows) if _identity(other, options) == _identity(row, options)),
                 None,
             )
             if same is None:
                 rows.append(row)
-            elif rows[same].name != BASE:  # Option A's own options are no exchange
+            elif rows[same].name != BASE:  # Option A's own options are no variant
                 rows[same] = replace(rows[same], also=(*rows[same].also, row.name))
     return rows
 
@@ -104,7 +104,7 @@ def read_sweep(path: Path) -> list[Row]:
 
 
 def choose(rows: Sequence[Row], names: Sequence[str]) -> list[Row]:
-    """Returns the named rows, in the matrix's order; all of them for no names.
+    """Returns the named rows, in the ablation's order; all of them for no names.
 
     Raises:
         RowError: there is no such row; the message lists the valid names.

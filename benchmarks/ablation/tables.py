@@ -1,4 +1,4 @@
-"""The matrix as tables of texts: what each encoder costs, and what it is worth."""
+"""The ablation as tables of texts: what each encoder costs, and what it is worth."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from runtime.provenance import Weights
 NOTHING = "-"
 STALE = "†"
 PARTS = ("vision", "text", "fuse")
-DIGITS = {"Spearman": 3, "spread": 3}
+DIGITS = {"Spearman": 3, "mean_pairwise_cosine": 3}
 """Of the figures of quality that are no shares."""
 
 
@@ -27,7 +27,8 @@ def costs(results: Sequence[Result]) -> Table:
     phones, target = profiles(results), _target(results)
     header = (
         "encoder", "parameters, M", *(f"{part}, M" for part in PARTS), "encoder.tflite, MB", "private MB",
-        f"{target}, M insns", "keystroke, M insns", *(f"{phone}, ms" for phone in phones), "export, s",
+        f"{target}, M instructions", "keystroke, M instructions", *(f"{phone}, ms" for phone in phones),
+        "export, s",
     )  # fmt: skip
     return Table("What it costs", header, tuple(_cost_line(result, phones) for result in results))
 
@@ -39,8 +40,8 @@ def _cost_line(result: Result, phones: Iterable[str]) -> tuple[str, ...]:
         *(number(found["parameters"][part], 2, 1e6) for part in ("total", *PARTS)),
         number(found["file_bytes"], 2, 1e6),
         number(found["private_bytes"], 1, 1e6),
-        number(result.minsns(), 1),
-        number(result.minsns("keystroke"), 2),
+        number(result.m_instructions(), 1),
+        number(result.m_instructions("keystroke"), 2),
         *(number(result.phone("encode", phone).get("ms"), 1) for phone in phones),
         number(found["export_s"], 0),
     )
@@ -58,10 +59,10 @@ def _worth_line(result: Result) -> tuple[str, ...]:
     return (
         label(result),
         Weights.from_dict(found["weights"]).source,
-        number(parity["centred_min"], 3),
-        number(parity["centred_mean"], 3),
+        number(parity["mean_centred_cosine_min"], 3),
+        number(parity["mean_centred_cosine_mean"], 3),
         *(_figure(key, quality.get(key)) for key in QUALITY),
-        number(found["kept"], 1, 0.01),
+        number(found["retention"], 1, 0.01),
     )
 
 
@@ -101,14 +102,16 @@ def verdict_line(results: Sequence[Result]) -> str:
 
 def size_points(results: Sequence[Result]) -> dict[str, tuple[float, float]]:
     """Instructions, M, and bytes of the rows that have both."""
-    counted = [result for result in results if result.minsns() is not None]
-    return {result.name: (result.minsns(), result.figures["file_bytes"]) for result in counted}
+    counted = [result for result in results if result.m_instructions() is not None]
+    return {result.name: (result.m_instructions(), result.figures["file_bytes"]) for result in counted}
 
 
 def quality_points(results: Sequence[Result]) -> dict[str, tuple[float, float]]:
     """Instructions, M, and how often the right text is not first, of the rows that have both."""
-    rated = [result for result in results if result.minsns() is not None and result.quality() is not None]
-    return {result.name: (result.minsns(), 1 - result.quality()) for result in rated}
+    rated = [
+        result for result in results if result.m_instructions() is not None and result.quality() is not None
+    ]
+    return {result.name: (result.m_instructions(), 1 - result.quality()) for result in rated}
 
 
 def profiles(results: Sequence[Result]) -> list[str]:

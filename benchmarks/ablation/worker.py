@@ -18,7 +18,7 @@ from encoder.sources import committed_sources
 from evaluation import arm64
 from export.calibration import DEFAULT_FOLDER, load_samples
 from export.pipeline import StepError, export_bundle
-from export.quantize.recipe import load_plan
+from export.quantize.recipe import load_recipe
 from export.request import Request
 from export.steps.table import STEPS, Step
 from runtime.processes import end_with_parent
@@ -31,10 +31,10 @@ def request_of(bundle: str, config: EncoderConfig, out: Path) -> Request:
     """Returns the export that a row asks for: committed screens, weights and plans, seed 0.
 
     Raises:
-        PlanError, SampleError: what is committed cannot be used.
+        RecipeError, SampleError: what is committed cannot be used.
     """
     samples = tuple(load_samples(DEFAULT_FOLDER, config.user_embed_dim))
-    plan = load_plan(bundle)
+    plan = load_recipe(bundle)
     sources = committed_sources(config)  # whatever the network gives: rows are compared with each other
     return Request(bundle, config, sources, 0, DEFAULT_FOLDER, samples, plan, out)
 

@@ -146,7 +146,7 @@ def _next(chosen: Candidate, answers: Answers) -> Sequence[str]:
 
 COLUMNS = (
     "preset",
-    "M insns",
+    "M instructions",
     "ms, simulated",
     "MB",
     "parameters, M",
@@ -180,12 +180,12 @@ def _cells(candidate: Candidate) -> tuple[str, ...]:
     span = "-".join(f"{ms:.1f}" for ms in encode["ms_range"])
     return (
         label(result),
-        number(result.minsns(), 1),
+        number(result.m_instructions(), 1),
         f"{encode['ms']:.1f} ({span})",
         number(figures["file_bytes"], 2, 1e6),
         number(figures["parameters"]["total"], 2, 1e6),
         number(result.quality(), 1, 0.01),
-        number(figures["parity"]["centred_min"], 3),
+        number(figures["parity"]["mean_centred_cosine_min"], 3),
         Weights.from_dict(figures["weights"]).source,
         str(candidate.weeks),
         fits,

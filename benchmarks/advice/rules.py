@@ -46,7 +46,7 @@ class Candidate:
 
     Attributes:
         name: of the preset.
-        result: its row of the matrix; None where it was not measured.
+        result: its row of the ablation; None where it was not measured.
         weeks: that it takes; None where it was not measured.
         work: what is to be done, a line each.
         obstacles: why it does not fit, a line each; it fits where there are none.
@@ -81,7 +81,7 @@ def advise(answers: Answers, presets: Iterable[str], results: Sequence[Result]) 
     Args:
         answers: the team's.
         presets: that there are.
-        results: the matrix's.
+        results: the ablation's.
 
     Raises:
         InputError: no preset has been measured.
@@ -102,7 +102,7 @@ def advise(answers: Answers, presets: Iterable[str], results: Sequence[Result]) 
 
 
 def _candidate(name: str, result: Result | None, answers: Answers) -> Candidate:
-    if result is None or result.minsns() is None:
+    if result is None or result.m_instructions() is None:
         reason = (
             "was not measured" if result is None or not result.error else f"has no figures ({result.error})"
         )
@@ -145,19 +145,19 @@ def _said(budget: Budget) -> str:
 
 def _rank(candidate: Candidate, prefer: str) -> tuple[float, float]:
     """The less the better; where quality decides, what has no figure of it comes last."""
-    minsns = candidate.result.minsns()
+    m_instructions = candidate.result.m_instructions()
     if prefer == SIZE:
-        return candidate.result.figures["file_bytes"], minsns
+        return candidate.result.figures["file_bytes"], m_instructions
     if prefer == QUALITY:
         quality = candidate.result.quality()
-        return (1.0 if quality is None else -quality), minsns
-    return minsns, candidate.result.figures["file_bytes"]
+        return (1.0 if quality is None else -quality), m_instructions
+    return m_instructions, candidate.result.figures["file_bytes"]
 
 
 def _reason(best: Candidate, fitting: Sequence[Candidate], prefer: str) -> str:
     result = best.result
     said = {
-        SPEED: f"the fewest instructions, {result.minsns():.1f} M for a whole encode",
+        SPEED: f"the fewest instructions, {result.m_instructions():.1f} M for a whole encode",
         SIZE: f"the smallest encoder.tflite, {result.figures['file_bytes'] / 1e6:.2f} MB",
         QUALITY: "the best quality",
     }[prefer]

@@ -14,13 +14,13 @@ def export(job: Job) -> dict[str, Path]:
     from executorch.backends.xnnpack.partition.xnnpack_partitioner import XnnpackPartitioner
     from executorch.exir import to_edge_transform_and_lower
 
-    from export.convert.wrappers import VIEWS, example_inputs
+    from export.convert.wrappers import WRAPPERS, example_inputs
 
     encoder, files = job.encoder(), {}
     for part in PARTS:
         inputs = example_inputs(job.encoder_config(), part)
         arguments = tuple(inputs[name] for name in SIGNATURES[part].inputs)
-        module = VIEWS[part](encoder).eval()
+        module = WRAPPERS[part](encoder).eval()
         with torch.no_grad():
             if job.variant == "int8":
                 module = _quantized(module, arguments, job.samples(part))

@@ -13,9 +13,9 @@ from runtime.bundle import PARTS
 
 def export(job: Job) -> dict[str, Path]:
     """Adds the entry; returns the one file for every part."""
-    from export.quantize.recipe import TflitePlan
+    from export.quantize.recipe import TfliteRecipe
     from export.quantize.tflite import quantize_tflite
 
     path = job.out / "encoder.tflite"
-    quantize_tflite(job.sources["vision"], TflitePlan("fp16", "min_max", rules=()), {}, path)
+    quantize_tflite(job.sources["vision"], TfliteRecipe("fp16", "min_max", rules=()), {}, path)
     return dict.fromkeys(PARTS, path)

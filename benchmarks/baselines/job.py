@@ -1,4 +1,4 @@
-"""What a peer's `export` is given: the same weights, the same calibration samples, a folder to write to."""
+"""What a baseline's `export` is given: the same weights, calibration samples, and a folder to write to."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ class Job:
         weights: safetensors file of the plain encoder.
         calibration: .npz of the calibration samples: every input of every part, [N, ...].
         out: an empty folder for the files.
-        variant: of the peer.
-        sources: files of the peer that this one starts from, by part; empty where there is none.
+        variant: of the baseline.
+        sources: files of the baseline that this one starts from, by part; empty where there is none.
     """
 
     config: Mapping[str, Any]

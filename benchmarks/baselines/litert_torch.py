@@ -15,12 +15,12 @@ def export(job: Job) -> dict[str, Path]:
     import litert_torch
     import torch
 
-    from export.convert.wrappers import VIEWS, example_inputs
+    from export.convert.wrappers import WRAPPERS, example_inputs
 
     encoder, converter = job.encoder(), litert_torch
     for part in PARTS:
         inputs = example_inputs(job.encoder_config(), part)
-        converter = converter.signature(part, VIEWS[part](encoder).eval(), sample_kwargs=inputs)
+        converter = converter.signature(part, WRAPPERS[part](encoder).eval(), sample_kwargs=inputs)
     path = job.out / "encoder.tflite"
     with torch.no_grad():
         converter.convert().export(str(path))

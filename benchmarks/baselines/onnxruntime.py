@@ -20,13 +20,13 @@ def export(job: Job) -> dict[str, Path]:
     import onnxsim
     import torch
 
-    from export.convert.wrappers import VIEWS, example_inputs
+    from export.convert.wrappers import WRAPPERS, example_inputs
 
     encoder, files = job.encoder(), {}
     for part in PARTS:
         with torch.no_grad():
             program = torch.onnx.export(
-                VIEWS[part](encoder).eval(),
+                WRAPPERS[part](encoder).eval(),
                 kwargs=example_inputs(job.encoder_config(), part),
                 input_names=list(SIGNATURES[part].inputs),
                 output_names=list(SIGNATURES[part].outputs),

@@ -1,4 +1,4 @@
-"""Runs one peer's export in a process of its own: a converter may crash, leak, or need another environment.
+"""Runs one baseline's export in a process of its own: converters crash, leak, or need other packages.
 
 Started as `python -m benchmarks.baselines.worker REQUEST.json RESULT.json`, by the environment's own Python.
 """

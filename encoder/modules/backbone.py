@@ -105,7 +105,7 @@ def _create(name: str, strides: tuple[int, ...], weights: Path | None) -> nn.Mod
     if weights is not None:
         return _load_published(model, chosen, weights)
     mean, std = pixel_statistics(model)
-    settle_random(features, lambda: features((noise_screens() - mean) / std))
+    data_dependent_init(features, lambda: features((noise_screens() - mean) / std))
     return features
 
 
@@ -169,21 +169,21 @@ def _enlarged(noise: Tensor) -> Tensor:
     return nn.functional.interpolate(noise.float(), size=NOISE_SIZE)
 
 
-_settles: ContextVar[bool] = ContextVar("settles", default=True)
+_initializes: ContextVar[bool] = ContextVar("initializes", default=True)
 
 
 @contextlib.contextmanager
-def unsettled() -> Iterator[None]:
-    """Within it `settle_random` does nothing: for models whose weights are loaded once they are built."""
-    token = _settles.set(False)
+def without_init() -> Iterator[None]:
+    """Within it `data_dependent_init` does nothing: for models whose weights are loaded next."""
+    token = _initializes.set(False)
     try:
         yield
     finally:
-        _settles.reset(token)
+        _initializes.reset(token)
 
 
 @torch.no_grad()
-def settle_random(model: nn.Module, run: Callable[[], object]) -> None:
+def data_dependent_init(model: nn.Module, run: Callable[[], object]) -> None:
     """Makes a random model behave as a trained one does: alive in every branch, its activations near one.
 
     A branch that timm starts at zero would be folded away by a converter, and activations that shrink with
@@ -194,7 +194,7 @@ def settle_random(model: nn.Module, run: Callable[[], object]) -> None:
         model: changed in place.
         run: runs it once on noise screens.
     """
-    if not _settles.get():
+    if not _initializes.get():
         return
     norms = [child for child in model.modules() if isinstance(child, nn.BatchNorm2d)]
     if any(norm.weight.is_meta for norm in norms):

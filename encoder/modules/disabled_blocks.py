@@ -13,7 +13,7 @@ from timm.models.byobnet import BottleneckBlock
 from torch import nn
 
 
-class SilentBlock(BottleneckBlock):
+class DisabledBlock(BottleneckBlock):
     """A block whose branch adds zero, and therefore is not computed."""
 
     def forward(self, features):
@@ -38,7 +38,7 @@ def residual_blocks(backbone: nn.Module) -> dict[str, BottleneckBlock]:
     }
 
 
-def silence(backbone: nn.Module, names: Iterable[str]) -> None:
+def disable_blocks(backbone: nn.Module, names: Iterable[str]) -> None:
     """Switches blocks off, in place.
 
     Args:
@@ -58,7 +58,7 @@ def silence(backbone: nn.Module, names: Iterable[str]) -> None:
         nn.init.zeros_(norm.bias)
 
 
-def silent_blocks(backbone: nn.Module) -> dict[str, BottleneckBlock]:
+def disabled_blocks(backbone: nn.Module) -> dict[str, BottleneckBlock]:
     """Returns the blocks that are switched off, by name."""
     return {name: block for name, block in residual_blocks(backbone).items() if _adds_zero(block)}
 

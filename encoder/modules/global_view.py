@@ -14,10 +14,10 @@ from encoder.modules.backbone import (
     BRANCH_GAIN,
     Backbone,
     Screen,
+    data_dependent_init,
     noise_screens,
     normalization,
     pixel_statistics,
-    settle_random,
 )
 
 
@@ -92,7 +92,7 @@ class MobileClip(nn.Module):
         for module in self.tower.modules():
             if isinstance(module, LayerScale2d):
                 nn.init.constant_(module.gamma, BRANCH_GAIN)
-        settle_random(self.tower, lambda: self.tower((noise_screens() - mean) / std))
+        data_dependent_init(self.tower, lambda: self.tower((noise_screens() - mean) / std))
         scale, offset = normalization(self.MODEL)
         self.register_buffer("scale", scale, persistent=False)
         self.register_buffer("offset", offset, persistent=False)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import timm.models.tiny_vit
 from torch import Tensor, nn
 
-from encoder.modules.backbone import Backbone, Screen, noise_screens, pixel_statistics, settle_random
+from encoder.modules.backbone import Backbone, Screen, data_dependent_init, noise_screens, pixel_statistics
 from encoder.modules.mask_decoder import MaskDecoder, MaskPool, mask_size
 
 WIDTHS = (32, 64, 96, 160)
@@ -34,7 +34,7 @@ class TinyVitMaps(nn.Module):
         mean, std = pixel_statistics(STATISTICS_OF)
         self.register_buffer("scale", 1.0 / (255.0 * std), persistent=False)
         self.register_buffer("offset", -mean / std, persistent=False)
-        settle_random(self.vit, lambda: self._stages((noise_screens() - mean) / std))
+        data_dependent_init(self.vit, lambda: self._stages((noise_screens() - mean) / std))
 
     def forward(self, image: Tensor) -> tuple[Tensor, ...]:
         """Maps RGB bytes, uint8 [B, H, W, 3], to float32 [B, C, h, w] at 1/8, 1/16 and 1/32."""

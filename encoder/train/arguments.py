@@ -44,7 +44,7 @@ def make_parser() -> Parser:
         "linear layer of each part brings them (by least squares)",
     )  # fmt: skip
     add(
-        "--silence", default="", metavar="BLOCK,BLOCK",
+        "--disable-blocks", default="", metavar="BLOCK,BLOCK",
         help="switch residual blocks of the backbone off, such as stages_0.0; they stay off, and an export "
         "leaves them out",
     )  # fmt: skip
@@ -158,7 +158,7 @@ def read_options(given: argparse.Namespace) -> Options:
     )  # fmt: skip
     options = replace(
         default, preset=given.preset, data=given.data, seed=given.seed, init=given.init,
-        align=given.align, silence=given.silence, context=context,
+        align=given.align, disable_blocks=given.disable_blocks, context=context,
         text=replace(
             default.text, steps=text_steps, minutes=minutes * shares["text"], frozen_text=given.freeze_text
         ),

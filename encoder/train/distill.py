@@ -81,7 +81,7 @@ def load_teacher(teacher: str, config: EncoderConfig) -> tuple[Encoder, EncoderC
             )
     if file is None:
         return load_trained(known), known
-    encoder = build(known, settle=False)
+    encoder = build(known, initialize=False)
     load_state(encoder, file)
     return encoder, known
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from encoder.modules.disabled_blocks import SilentBlock, silent_blocks
+from encoder.modules.disabled_blocks import DisabledBlock, disabled_blocks
 from encoder.train.teacher import has_bfloat16
 
 
@@ -19,8 +19,8 @@ def suit_kernels(encoder: nn.Module, device: torch.device) -> None:
     # Convolutions are faster where channels lie together; the images come that way as well.
     encoder.backbone.to(memory_format=torch.channels_last)
     _no_dropout(encoder)
-    for block in silent_blocks(encoder.backbone).values():
-        block.__class__ = SilentBlock
+    for block in disabled_blocks(encoder.backbone).values():
+        block.__class__ = DisabledBlock
     if device.type == "cpu":
         if has_bfloat16():
             _plain_attention(encoder)

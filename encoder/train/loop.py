@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from encoder.model import Encoder
-from encoder.modules.disabled_blocks import silent_blocks
+from encoder.modules.disabled_blocks import disabled_blocks
 from encoder.train import TrainingDivergedError
 from encoder.train.checkpoint import load_checkpoint, load_part, part, save_checkpoint
 from encoder.train.kernels import mixed_precision, suit_kernels
@@ -79,7 +79,7 @@ class Loop:
         suit_kernels(encoder, stage.device)
         stage.heads.to(stage.device)
         # What is switched off stays off.
-        off = {value for block in silent_blocks(encoder.backbone).values() for value in block.parameters()}
+        off = {value for block in disabled_blocks(encoder.backbone).values() for value in block.parameters()}
         trained = {name: value for name, value in stage.trained(encoder).items() if value not in off}
         for name, parameter in encoder.named_parameters():
             parameter.requires_grad_(name in trained)

@@ -109,7 +109,7 @@ class Options:
             as last linear layers bring them; or "".
         init: safetensors file to start from; a preset, of which the parts that both have are taken;
             `published`; or "".
-        silence: residual blocks of the backbone to switch off, separated by commas.
+        disable_blocks: residual blocks of the backbone to switch off, separated by commas.
         data: dataset folder.
     """
 

@@ -27,7 +27,7 @@ FIGURES = {
     "r1_no_user": "the same without the user vector",
     "mask_iou": "mean IoU of the regions' masks with the drawn boxes, in pixels",
     "kind": "kind of app by the nearest of the sentences about kinds",
-    "spread": "mean cosine of all pairs of embeddings",
+    "mean_pairwise_cosine": "mean cosine of all pairs of embeddings",
     "spearman": "rank correlation of the text tower's similarities with its teacher's",
     "prefix_r1": "beginning of a text finds the whole text among 200",
 }

@@ -15,7 +15,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from calibration_data.samples import SAMPLES, Sample, read_samples
 from encoder.config import CHECKPOINTS, PRESETS, EncoderConfig, preset
 from encoder.model import Encoder, build
-from encoder.modules.disabled_blocks import silence
+from encoder.modules.disabled_blocks import disable_blocks
 from encoder.modules.regions import finds_regions
 from encoder.packages import fetch_packaged
 from encoder.sources import Sources, find_sources
@@ -150,7 +150,7 @@ class Run:
         earlier = self._earlier(stage)
         if earlier is not None:
             load_state(encoder, earlier)
-        silence(encoder.backbone, filter(None, options.silence.split(",")))
+        disable_blocks(encoder.backbone, filter(None, options.disable_blocks.split(",")))
         return encoder
 
     def _earlier(self, stage: str) -> Path | None:

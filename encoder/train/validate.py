@@ -80,7 +80,10 @@ class Validation:
         if masks is not None:
             boxes, size = self.collator.boxes[self.rows].numpy(), self.collator.pixels.shape[1:3]
             found["mask_iou"] = float(np.nanmean(region_ious(masks.float().numpy(), boxes, size)))
-        return found | {"kind": self._kind(embedding @ captions.T), "spread": _spread(embedding)}
+        return found | {
+            "kind": self._kind(embedding @ captions.T),
+            "mean_pairwise_cosine": _spread(embedding),
+        }
 
     def _screens(
         self, encoder: Encoder, device: torch.device, low: bool

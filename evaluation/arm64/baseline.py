@@ -22,13 +22,16 @@ class Comparison:
 
     profile: str
     signature: str
-    committed_minsns: float | None
-    minsns: float
+    committed_m_instructions: float | None
+    m_instructions: float
 
     @property
     def passed(self) -> bool:
         """Whether the count is within the tolerance; a count without a baseline is not judged."""
-        return self.committed_minsns is None or self.minsns <= self.committed_minsns * (1 + TOLERANCE)
+        return (
+            self.committed_m_instructions is None
+            or self.m_instructions <= self.committed_m_instructions * (1 + TOLERANCE)
+        )
 
 
 def load(path: Path = BASELINE_FILE) -> Baseline:
@@ -44,7 +47,7 @@ def load(path: Path = BASELINE_FILE) -> Baseline:
                 profile: {signature: float(count) for signature, count in counts.items()}
                 for profile, counts in profiles.items()
             }
-            for preset, profiles in found["minsns"].items()
+            for preset, profiles in found["m_instructions"].items()
         }
     except FileNotFoundError:
         return {}
@@ -62,7 +65,7 @@ def compare(report: Arm64Report, baseline: Baseline) -> list[Comparison]:
     committed = baseline.get(report.preset, {}).get(profile, {})
     found = []
     for signature in PATHS["encode"]:
-        count = report.minsns(signature, profile)
+        count = report.m_instructions(signature, profile)
         if count is None:
             raise Arm64Error(f"{signature} of the shipped model did not run on {profile}: there is no count")
         found.append(Comparison(profile, signature, committed.get(signature), count))
@@ -85,13 +88,19 @@ def update(report: Arm64Report, path: Path = BASELINE_FILE, *, allow_raise: bool
     found = compare(report, baseline)
     higher = [entry for entry in found if not entry.passed]
     if higher and not allow_raise:
-        changes = ", ".join(f"{e.signature} {e.committed_minsns:g} -> {e.minsns:g} M" for e in higher)
+        changes = ", ".join(
+            f"{e.signature} {e.committed_m_instructions:g} -> {e.m_instructions:g} M" for e in higher
+        )
         raise Arm64Error(f"the baseline only goes down: {changes}; say --raise if that is meant")
     counts = baseline.setdefault(report.preset, {}).setdefault(report.target.name, {})
     for entry in found:
-        if allow_raise or entry.committed_minsns is None or entry.minsns < entry.committed_minsns:
-            counts[entry.signature] = entry.minsns
-    text = json.dumps({"tolerance": TOLERANCE, "minsns": baseline}, indent=2, sort_keys=True) + "\n"
+        if (
+            allow_raise
+            or entry.committed_m_instructions is None
+            or entry.m_instructions < entry.committed_m_instructions
+        ):
+            counts[entry.signature] = entry.m_instructions
+    text = json.dumps({"tolerance": TOLERANCE, "m_instructions": baseline}, indent=2, sort_keys=True) + "\n"
     partial = path.with_name(path.name + ".partial")
     partial.write_text(text, encoding="utf-8")
     os.replace(partial, path)

@@ -1,4 +1,4 @@
-"""Runs model files on an emulated core: starts the guest, follows its progress, reports crashes."""
+"""Runs model files on an emulated core: starts the target, follows its progress, reports crashes."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from evaluation.arm64.profiles import Profile
     from evaluation.arm64.toolchain import Toolchain
 
-GUEST = Path(__file__).parents[2] / "evaluation/arm64/guest"
+TARGET = Path(__file__).parents[2] / "evaluation/arm64/target"
 _ENGINE_MODULES = {".tflite": "ai_edge_litert.interpreter", ".onnx": "onnxruntime"}
 _FILE_TIMEOUT_S = 900  # of one model file; a hang is a failure like any other
 _LAST_LINES = 4
@@ -26,7 +26,7 @@ OnRun = Callable[[str], None]
 
 
 @dataclass(frozen=True)
-class GuestFile:
+class TargetFile:
     """What to do with one model file.
 
     Attributes:
@@ -51,7 +51,7 @@ class GuestFile:
 
     @property
     def runs(self) -> int:
-        """How many times the guest reports progress for this file, if it leaves out no row."""
+        """How many times the target reports progress for this file, if it leaves out no row."""
         composed = len(self.rows) * ("fuse" in self.signatures)
         return len(self.signatures) * (len(self.rows) + 1 + self.operators) + composed
 
@@ -78,8 +78,8 @@ class Failure:
 
 
 @dataclass(frozen=True)
-class GuestRun:
-    """What the guest found.
+class TargetRun:
+    """What the target found.
 
     Attributes:
         counts: file name -> signature -> independent counts of instructions.
@@ -96,14 +96,14 @@ class GuestRun:
     failures: tuple[Failure, ...]
 
 
-def run_guest(
+def run_on_target(
     toolchain: Toolchain,
     profile: Profile,
-    files: Sequence[GuestFile],
+    files: Sequence[TargetFile],
     inputs: Path,
     work_dir: Path,
     on_run: OnRun = lambda file: None,
-) -> GuestRun:
+) -> TargetRun:
     """Runs files on an emulated core.
 
     Args:
@@ -133,10 +133,10 @@ def run_guest(
         else:
             lines = _end_of((work_dir / f"{name}.log").read_text(errors="replace"))
             failures.append(Failure(name, profile.name, _describe(status), lines))
-    return GuestRun(counts, operators, rows, _outputs_dir(work_dir), tuple(failures))
+    return TargetRun(counts, operators, rows, _outputs_dir(work_dir), tuple(failures))
 
 
-def _file_request(file: GuestFile, work_dir: Path) -> dict[str, Any]:
+def _file_request(file: TargetFile, work_dir: Path) -> dict[str, Any]:
     base = work_dir / file.path.name
     paths = {"path": str(file.path.absolute()), "log": f"{base}.log", "result": f"{base}.json"}
     return asdict(file) | paths | {"outputs_dir": str(_outputs_dir(work_dir) / file.group)}
@@ -149,13 +149,13 @@ def _outputs_dir(work_dir: Path) -> Path:
 def _follow(
     toolchain: Toolchain, profile: Profile, work_dir: Path, on_run: OnRun
 ) -> tuple[dict[str, int], tuple[str, ...]]:
-    """Waits for the guest; returns each file's wait status and the end of the guest's own log."""
+    """Waits for the target; returns each file's wait status and the end of the target's own log."""
     command, environment = toolchain.command(
-        profile, [str(GUEST / "main.py"), str(work_dir / "request.json")]
+        profile, [str(TARGET / "main.py"), str(work_dir / "request.json")]
     )
     environment["PYTHONDONTWRITEBYTECODE"] = "1"
     statuses: dict[str, int] = {}
-    log = work_dir / "guest.log"
+    log = work_dir / "target.log"
     with log.open("w") as stderr:
         pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": stderr}
         process = subprocess.Popen(command, env=environment, text=True, start_new_session=True, **pipes)
@@ -179,7 +179,7 @@ _stopping = threading.Lock()
 
 
 def stop_all() -> None:
-    """Ends every guest that this process started, with its children."""
+    """Ends every target that this process started, with its children."""
     with _stopping:
         for process in list(_RUNNING):
             _stop(process)

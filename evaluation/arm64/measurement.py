@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from evaluation.arm64 import results
-from evaluation.arm64.emulator import Failure, GuestFile, stop_all
+from evaluation.arm64.emulator import Failure, TargetFile, stop_all
 from evaluation.arm64.profiles import Profile, choose
 from evaluation.arm64.report import (
     SHIPPED,
@@ -92,7 +92,7 @@ def _job(bundle: Bundle, engine: str, precision: str, profile: Profile, target: 
     for signature, name in select_files(bundle.files, engine, precision).items():
         served.setdefault(name, []).append(signature)
     files = tuple(
-        GuestFile(
+        TargetFile(
             bundle.file(name), tuple(s for s in _ORDER if s in signatures), rows,
             group=f"{engine}_{precision}", samples=2 if alone else 1, operators=alone,
             most_insns=(_MOST_INSNS if on_target else _MOST_INSNS_ELSEWHERE) if shipped else 0,
@@ -104,7 +104,7 @@ def _job(bundle: Bundle, engine: str, precision: str, profile: Profile, target: 
 
 
 def _run_all(jobs: list[Job], inputs: Inputs, progress: OnProgress) -> list[dict[str, Any]]:
-    """Returns the jobs' values, in their order: those on disk, and the others from guests side by side."""
+    """Returns the jobs' values, in their order: those on disk, and the others from targets side by side."""
     total, done, lock = sum(job.runs for job in jobs), 0, threading.Lock()
 
     def advance(runs: int, what: str) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from evaluation.arm64.emulator import GuestFile
+from evaluation.arm64.emulator import TargetFile
 from evaluation.arm64.errors import Arm64Error
 from evaluation.arm64.report import ParityRow, significant
 from runtime import parity
@@ -16,14 +16,14 @@ from runtime.bundle import SIGNATURES
 from runtime.engines import open_model
 
 COMPOSED = "composed"
-_METRICS = ("max_abs", "cosine_min", "centred_cosine_min", "identification")
+_METRICS = ("max_abs", "cosine_min", "mean_centred_cosine_min", "self_retrieval")
 _TOKENS = {"screen_tokens": "vision", "text_token": "text"}
 
 Outputs = dict[str, np.ndarray]
 
 
-def read_outputs(folder: Path, files: Sequence[GuestFile]) -> Outputs:
-    """Reads what a guest saved: signature (or "composed") -> its output, [N, ...]."""
+def read_outputs(folder: Path, files: Sequence[TargetFile]) -> Outputs:
+    """Reads what a target saved: signature (or "composed") -> its output, [N, ...]."""
     found = {}
     for signature in (*(name for file in files for name in file.signatures), COMPOSED):
         path = folder / f"{signature}.{_output(signature)}.npy"
@@ -32,7 +32,7 @@ def read_outputs(folder: Path, files: Sequence[GuestFile]) -> Outputs:
     return found
 
 
-def run_host(files: Sequence[GuestFile], golden: Mapping[str, np.ndarray]) -> Outputs:
+def run_host(files: Sequence[TargetFile], golden: Mapping[str, np.ndarray]) -> Outputs:
     """Computes the same outputs with this host's engines, one thread.
 
     Raises:

@@ -29,8 +29,8 @@ class Profile:
         qemu_cpu: the emulator's `-cpu`.
         implementer, part, variant, revision: the core's identity, by which engines choose kernels.
         fp16, dot_product: instruction sets that the engines may use.
-        minsns_per_ms: million instructions retired in a millisecond.
-        minsns_per_ms_range: its lowest and highest published values.
+        m_instructions_per_ms: million instructions retired in a millisecond.
+        m_instructions_per_ms_range: its lowest and highest published values.
         source: where the rate comes from.
     """
 
@@ -46,18 +46,18 @@ class Profile:
     revision: int
     fp16: bool
     dot_product: bool
-    minsns_per_ms: float
-    minsns_per_ms_range: tuple[float, float]
+    m_instructions_per_ms: float
+    m_instructions_per_ms_range: tuple[float, float]
     source: str
 
-    def milliseconds(self, minsns: float) -> float:
-        """Returns the simulated milliseconds of `minsns` million instructions."""
-        return minsns / self.minsns_per_ms
+    def milliseconds(self, m_instructions: float) -> float:
+        """Returns the simulated milliseconds of `m_instructions` million instructions."""
+        return m_instructions / self.m_instructions_per_ms
 
-    def milliseconds_range(self, minsns: float) -> tuple[float, float]:
+    def milliseconds_range(self, m_instructions: float) -> tuple[float, float]:
         """Returns the simulated milliseconds at the highest and at the lowest published rate."""
-        slowest, fastest = self.minsns_per_ms_range
-        return minsns / fastest, minsns / slowest
+        slowest, fastest = self.m_instructions_per_ms_range
+        return m_instructions / fastest, m_instructions / slowest
 
     @property
     def hidden_hwcap(self) -> int:
@@ -80,7 +80,7 @@ class Profile:
 
     def to_dict(self) -> dict[str, Any]:
         """Returns the fields as JSON types."""
-        return asdict(self) | {"minsns_per_ms_range": list(self.minsns_per_ms_range)}
+        return asdict(self) | {"m_instructions_per_ms_range": list(self.m_instructions_per_ms_range)}
 
 
 def load_profiles(path: Path = PROFILES_FILE) -> tuple[dict[str, Profile], str]:
@@ -129,8 +129,8 @@ def choose(names: Iterable[str] | None) -> list[Profile]:
 
 _TYPES: dict[str, type | tuple[type, ...]] = {
     "title": str, "soc": str, "core": str, "year": int, "qemu_cpu": str, "implementer": int, "part": int,
-    "variant": int, "revision": int, "fp16": bool, "dot_product": bool, "minsns_per_ms": (int, float),
-    "minsns_per_ms_range": list, "source": str,
+    "variant": int, "revision": int, "fp16": bool, "dot_product": bool, "m_instructions_per_ms": (int, float),
+    "m_instructions_per_ms_range": list, "source": str,
 }  # fmt: skip
 
 
@@ -146,8 +146,10 @@ def _parse(path: Path, name: str, table: Any) -> Profile:
     for key, kind in _TYPES.items():
         if not isinstance(table[key], kind) or (isinstance(table[key], bool) and kind is not bool):
             raise Arm64Error(f"{where}: {key} has the wrong type: {table[key]!r}")
-    span, rate = table["minsns_per_ms_range"], table["minsns_per_ms"]
+    span, rate = table["m_instructions_per_ms_range"], table["m_instructions_per_ms"]
     numbers = len(span) == 2 and all(type(v) in (int, float) and math.isfinite(v) for v in (*span, rate))
     if not numbers or not 0 < span[0] <= rate <= span[1]:
-        raise Arm64Error(f"{where}: needs 0 < lowest <= minsns_per_ms <= highest, not {rate!r} in {span!r}")
-    return Profile(name=name, **table | {"minsns_per_ms_range": (float(span[0]), float(span[1]))})
+        raise Arm64Error(
+            f"{where}: needs 0 < lowest <= m_instructions_per_ms <= highest, not {rate!r} in {span!r}"
+        )
+    return Profile(name=name, **table | {"m_instructions_per_ms_range": (float(span[0]), float(span[1]))})

@@ -22,7 +22,7 @@ class SignatureCost:
 
     Attributes:
         engine, precision, file, signature: what ran.
-        minsns: profile name -> million instructions, to 4 significant digits.
+        m_instructions: profile name -> million instructions, to 4 significant digits.
         spread: the largest relative difference of two independent counts.
     """
 
@@ -30,7 +30,7 @@ class SignatureCost:
     precision: str
     file: str
     signature: str
-    minsns: dict[str, float]
+    m_instructions: dict[str, float]
     spread: float
 
 
@@ -42,7 +42,7 @@ class OperatorCost:
         signature, operator: the operator's name is the engine's own, with its number types and kernel.
         runner: "xnnpack", or "litert" where LiteRT's built-in kernel ran it.
         times: how often it runs in an inference.
-        minsns: million instructions of all of them.
+        m_instructions: million instructions of all of them.
         share: of the signature's instructions.
     """
 
@@ -50,7 +50,7 @@ class OperatorCost:
     operator: str
     runner: str
     times: int
-    minsns: float
+    m_instructions: float
     share: float
 
 
@@ -69,8 +69,8 @@ class ParityRow:
     samples: int
     max_abs: float
     cosine_min: float
-    centred_cosine_min: float
-    identification: float
+    mean_centred_cosine_min: float
+    self_retrieval: float
     checks: tuple[dict[str, Any], ...]
     passed: bool
 
@@ -115,12 +115,12 @@ class Arm64Report:
         """The profile whose latency decides."""
         return self.profiles[0]
 
-    def minsns(
+    def m_instructions(
         self, path: str, profile: str, engine: str = SHIPPED[0], precision: str = SHIPPED[1]
     ) -> float | None:
         """Returns the million instructions of a path or a signature; None where a part of it did not run."""
         parts = {
-            cost.signature: cost.minsns
+            cost.signature: cost.m_instructions
             for cost in self.costs
             if (cost.engine, cost.precision) == (engine, precision)
         }
@@ -130,7 +130,7 @@ class Arm64Report:
     @property
     def simulated_ms(self) -> float | None:
         """Simulated ms of the shipped model's whole encode on the target; None where it did not run."""
-        count = self.minsns("encode", self.target.name)
+        count = self.m_instructions("encode", self.target.name)
         return None if count is None else round(self.target.milliseconds(count), 2)
 
     @property
@@ -147,7 +147,7 @@ class Arm64Report:
     def _latency_verdicts(self) -> list[Verdict]:
         found = []
         for profile in self.profiles:
-            count = self.minsns("encode", profile.name)
+            count = self.m_instructions("encode", profile.name)
             if count is not None:
                 ms = round(profile.milliseconds(count), 2)
                 limit, gated = self.latency_limit_ms, profile == self.target
@@ -191,18 +191,18 @@ class Arm64Report:
 
     def _cost_dict(self, cost: SignatureCost) -> dict[str, Any]:
         rates = {profile.name: profile for profile in self.profiles}
-        ms = {name: round(rates[name].milliseconds(count), 2) for name, count in cost.minsns.items()}
+        ms = {name: round(rates[name].milliseconds(count), 2) for name, count in cost.m_instructions.items()}
         fields = {
             key: value for key, value in vars(cost).items() if key != "spread"
         }  # noise: not for a manifest
         return fields | {"ms": ms}
 
     def _path_dict(self, path: str, profile: Profile) -> dict[str, Any]:
-        count = self.minsns(path, profile.name)
+        count = self.m_instructions(path, profile.name)
         known = count is not None
         span = [round(ms, 2) for ms in profile.milliseconds_range(count)] if known else None
         ms = round(profile.milliseconds(count), 2) if known else None
-        return {"path": path, "profile": profile.name, "minsns": count, "ms": ms, "ms_range": span}
+        return {"path": path, "profile": profile.name, "m_instructions": count, "ms": ms, "ms_range": span}
 
 
 def significant(value: float, digits: int = 4) -> float:
@@ -222,7 +222,7 @@ def sum_operators(signature: str, events: Iterable[tuple[str, str, int]]) -> lis
         )
         for (operator, runner), runs in kinds.items()
     ]
-    return sorted(costs, key=lambda cost: (-cost.minsns, cost.operator))
+    return sorted(costs, key=lambda cost: (-cost.m_instructions, cost.operator))
 
 
 def _readable(operator: str) -> str:
@@ -237,6 +237,6 @@ def worst_spread(costs: Iterable[SignatureCost]) -> float:
 
 def group_counts(counts: Mapping[str, list[float]]) -> tuple[dict[str, float], float]:
     """Reduces {profile: counts} to {profile: million instructions} and the largest relative difference."""
-    minsns = {profile: significant(min(found) / 1e6) for profile, found in counts.items()}
+    m_instructions = {profile: significant(min(found) / 1e6) for profile, found in counts.items()}
     spread = max((max(found) / min(found) - 1 for found in counts.values()), default=0.0)
-    return minsns, spread
+    return m_instructions, spread

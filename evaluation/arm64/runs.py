@@ -1,4 +1,4 @@
-"""Jobs of a measurement: what runs in one guest, what is found, and the key that it is kept by."""
+"""Jobs of a measurement: what runs in one target, what is found, and the key that it is kept by."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from evaluation.arm64 import parity, results
-from evaluation.arm64.emulator import GuestFile, GuestRun, run_guest
+from evaluation.arm64.emulator import TargetFile, TargetRun, run_on_target
 from evaluation.sources import sources_digest
 from runtime.parity import GOLDEN
 
@@ -24,17 +24,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Job:
-    """The files of one engine and precision on one core; `alone` where they get a guest of their own."""
+    """The files of one engine and precision on one core; `alone` where they get a target of their own."""
 
     engine: str
     precision: str
     profile: Profile
-    files: tuple[GuestFile, ...]
+    files: tuple[TargetFile, ...]
     alone: bool
 
     @property
     def runs(self) -> int:
-        """How many times the guest reports progress."""
+        """How many times the target reports progress."""
         return sum(file.runs for file in self.files)
 
     @property
@@ -67,24 +67,24 @@ def key_of(job: Job, inputs: Inputs) -> str:
 
 
 def run_jobs(jobs: list[Job], inputs: Inputs, advance: Callable[[int, str], None]) -> list[dict[str, Any]]:
-    """Emulates jobs of one core in one guest, and compares what they computed."""
+    """Emulates jobs of one core in one target, and compares what they computed."""
     files = [file for job in jobs for file in job.files]
     titles = {file.path.name: job.title for job in jobs for file in job.files}
     with tempfile.TemporaryDirectory(prefix="pocket-arm64-") as work_dir:
-        guest = run_guest(
+        target = run_on_target(
             inputs.toolchain, jobs[0].profile, files, inputs.bundle.file(GOLDEN), Path(work_dir),
             lambda name: advance(1, titles[name]),
         )  # fmt: skip
-        return [_evaluate(job, guest, inputs) for job in jobs]
+        return [_evaluate(job, target, inputs) for job in jobs]
 
 
-def _evaluate(job: Job, guest: GuestRun, inputs: Inputs) -> dict[str, Any]:
+def _evaluate(job: Job, target: TargetRun, inputs: Inputs) -> dict[str, Any]:
     ran = [
-        replace(file, rows=guest.rows[file.path.name]) for file in job.files if file.path.name in guest.rows
+        replace(file, rows=target.rows[file.path.name]) for file in job.files if file.path.name in target.rows
     ]
     rows = ran[0].rows if ran else ()
     names = {file.path.name for file in job.files}
-    outputs = parity.read_outputs(guest.outputs_dir / job.files[0].group, ran)
+    outputs = parity.read_outputs(target.outputs_dir / job.files[0].group, ran)
     fixed = {"engine": job.engine, "precision": job.precision, "profile": job.profile.name}
     expected = {
         "pytorch": parity.golden_outputs(outputs, inputs.golden, rows),
@@ -97,8 +97,8 @@ def _evaluate(job: Job, guest: GuestRun, inputs: Inputs) -> dict[str, Any]:
         for row in parity.compare(outputs, values, inputs.golden, rows, limits, **fixed, against=against)
     ]
     return {
-        "counts": {name: counts for name, counts in guest.counts.items() if name in names},
-        "operators": {name: counts for name, counts in guest.operators.items() if name in names},
+        "counts": {name: counts for name, counts in target.counts.items() if name in names},
+        "operators": {name: counts for name, counts in target.operators.items() if name in names},
         "parity": found,
-        "failures": [failure.to_dict() for failure in guest.failures if failure.file in names],
+        "failures": [failure.to_dict() for failure in target.failures if failure.file in names],
     }

@@ -41,8 +41,8 @@ def print_report(console: Console, report: Arm64Report) -> None:
     print_verdicts(console, report.verdicts)
     target = report.target
     console.print(
-        f"{target.name}'s latency decides: {target.title}; {target.minsns_per_ms:g} M instructions a ms "
-        f"({target.minsns_per_ms_range[0]:g} to {target.minsns_per_ms_range[1]:g}). Simulated, on no phone."
+        f"{target.name}'s latency decides: {target.title}; {target.m_instructions_per_ms:g} M instructions "
+        "a ms ({:g} to {:g}). Simulated, on no phone.".format(*target.m_instructions_per_ms_range)
     )
 
 
@@ -55,12 +55,16 @@ def print_costs(console: Console, report: Arm64Report) -> None:
     )
     names = [profile.name for profile in report.profiles]
     _columns(
-        table, ["model", "signature"], [f"M insns\n{report.target.name}", *(f"ms\n{name}" for name in names)]
+        table,
+        ["model", "signature"],
+        [f"M instructions\n{report.target.name}", *(f"ms\n{name}" for name in names)],
     )
     for cost in report.costs:
-        count = cost.minsns.get(report.target.name)
+        count = cost.m_instructions.get(report.target.name)
         ms = [
-            f"{profile.milliseconds(cost.minsns[profile.name]):.2f}" if profile.name in cost.minsns else "-"
+            f"{profile.milliseconds(cost.m_instructions[profile.name]):.2f}"
+            if profile.name in cost.m_instructions
+            else "-"
             for profile in report.profiles
         ]
         model = f"{cost.engine} {cost.precision}"
@@ -72,10 +76,10 @@ def print_paths(console: Console, report: Arm64Report) -> None:
     """Prints what an app waits for, with the range that the published rates leave open."""
     note = ", ".join(f"{path} = {' + '.join(parts)}" for path, parts in PATHS.items())
     table = _table(f"the shipped model ({' '.join(SHIPPED)}) on each phone", note)
-    _columns(table, ["path", "profile", "phone"], ["year", "M insns", "ms", "range of ms"])
+    _columns(table, ["path", "profile", "phone"], ["year", "M instructions", "ms", "range of ms"])
     for path in PATHS:
         for profile in report.profiles:
-            count = report.minsns(path, profile.name)
+            count = report.m_instructions(path, profile.name)
             if count is not None:
                 low, high = profile.milliseconds_range(count)
                 table.add_row(
@@ -88,8 +92,8 @@ def print_paths(console: Console, report: Arm64Report) -> None:
 def print_parts(console: Console, report: Arm64Report) -> None:
     """Prints each part's share of the shipped model's encode on the target."""
     table = _table(f"cost by part, {report.target.name}")
-    _columns(table, ["part", ""], ["M insns", "share"])
-    counts = {part: report.minsns(part, report.target.name) or 0.0 for part in PATHS["encode"]}
+    _columns(table, ["part", ""], ["M instructions", "share"])
+    counts = {part: report.m_instructions(part, report.target.name) or 0.0 for part in PATHS["encode"]}
     total = sum(counts.values()) or 1.0
     for part, count in counts.items():
         table.add_row(part, _bar(count / total), f"{count:.4g}", f"{count / total:.1%}")
@@ -99,18 +103,20 @@ def print_parts(console: Console, report: Arm64Report) -> None:
 def print_operators(console: Console, report: Arm64Report) -> None:
     """Prints the most expensive operator kinds of the shipped model's encode on the target."""
     merged = merge_signatures(report.operators)
-    total = sum(cost.minsns for cost in merged)
-    whole = report.minsns("encode", report.target.name) or 0.0
+    total = sum(cost.m_instructions for cost in merged)
+    whole = report.m_instructions("encode", report.target.name) or 0.0
     note = f"profiled sum {total:.4g} M; counted in one piece {whole:.4g} M"
     table = _table(f"cost by operator, {report.target.name}", note)
-    _columns(table, ["operator", "run by", ""], ["times", "M insns", "share"])
+    _columns(table, ["operator", "run by", ""], ["times", "M instructions", "share"])
     for cost in merged[:_OPERATORS_SHOWN]:
         runner = Text(cost.runner, style="" if cost.runner == "xnnpack" else "yellow")
         bar = _bar(cost.share)
-        table.add_row(cost.operator, runner, bar, str(cost.times), f"{cost.minsns:.3g}", f"{cost.share:.1%}")
+        table.add_row(
+            cost.operator, runner, bar, str(cost.times), f"{cost.m_instructions:.3g}", f"{cost.share:.1%}"
+        )
     rest = merged[_OPERATORS_SHOWN:]
     if rest:
-        others = sum(cost.minsns for cost in rest)
+        others = sum(cost.m_instructions for cost in rest)
         times = str(sum(cost.times for cost in rest))
         table.add_row(f"{len(rest)} more kinds", "", "", times, f"{others:.3g}", f"{others / total:.1%}")
     print_table(console, table)
@@ -120,14 +126,14 @@ def merge_signatures(operators: Iterable[OperatorCost]) -> list[OperatorCost]:
     """Adds up operator kinds over the signatures of an encode, the most expensive first."""
     kinds: dict[tuple[str, str], tuple[int, float]] = {}
     for cost in operators:
-        times, minsns = kinds.get((cost.operator, cost.runner), (0, 0.0))
-        kinds[cost.operator, cost.runner] = times + cost.times, minsns + cost.minsns
-    total = sum(minsns for _, minsns in kinds.values()) or 1.0
+        times, m_instructions = kinds.get((cost.operator, cost.runner), (0, 0.0))
+        kinds[cost.operator, cost.runner] = times + cost.times, m_instructions + cost.m_instructions
+    total = sum(m_instructions for _, m_instructions in kinds.values()) or 1.0
     merged = [
-        OperatorCost("encode", operator, runner, times, significant(minsns), minsns / total)
-        for (operator, runner), (times, minsns) in kinds.items()
+        OperatorCost("encode", operator, runner, times, significant(m_instructions), m_instructions / total)
+        for (operator, runner), (times, m_instructions) in kinds.items()
     ]
-    return sorted(merged, key=lambda cost: (-cost.minsns, cost.operator))
+    return sorted(merged, key=lambda cost: (-cost.m_instructions, cost.operator))
 
 
 def print_parity(console: Console, report: Arm64Report) -> None:
@@ -146,7 +152,7 @@ def print_parity(console: Console, report: Arm64Report) -> None:
             host = rows[engine, precision, signature, "host"]
             table.add_row(
                 f"{engine} {precision}", signature, str(row.samples), f"{row.max_abs:.1e}",
-                f"{row.cosine_min:.4f}", f"{row.centred_cosine_min:.3f}", f"{row.identification:.0%}",
+                f"{row.cosine_min:.4f}", f"{row.mean_centred_cosine_min:.3f}", f"{row.self_retrieval:.0%}",
                 f"{host.max_abs:.1e}",
                 f"{host.cosine_min:.4f}", style=None if row.passed and host.passed else "red",
             )  # fmt: skip
@@ -192,11 +198,11 @@ def _bar(share: float) -> str:
 def print_baseline(console: Console, preset: str, found: Iterable[Comparison]) -> None:
     """Prints counts beside the committed ones."""
     table = _table(f"baseline of {preset}", f"a count may be over by {baseline.TOLERANCE:.0%}")
-    _columns(table, ["signature", "profile"], ["committed M insns", "now", "change", "verdict"])
+    _columns(table, ["signature", "profile"], ["committed M instructions", "now", "change", "verdict"])
     for entry in found:
-        before = entry.committed_minsns
-        change = "new" if before is None else f"{entry.minsns / before - 1:+.2%}"
+        before = entry.committed_m_instructions
+        change = "new" if before is None else f"{entry.m_instructions / before - 1:+.2%}"
         word = Text("pass", style="green") if entry.passed else Text("FAIL", style="bold red")
         committed = "-" if before is None else f"{before:g}"
-        table.add_row(entry.signature, entry.profile, committed, f"{entry.minsns:g}", change, word)
+        table.add_row(entry.signature, entry.profile, committed, f"{entry.m_instructions:g}", change, word)
     print_table(console, table)

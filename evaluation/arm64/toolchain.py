@@ -179,7 +179,7 @@ def _library_path(host: Path) -> str:
 
 
 def _command(folder: Path, profile: Profile, program: list[str]) -> tuple[list[str], dict[str, str]]:
-    guest = {"PYTHONPATH": str(folder / "site"), "PYTHONHASHSEED": "0", "OPENBLAS_NUM_THREADS": "1"}
+    target = {"PYTHONPATH": str(folder / "site"), "PYTHONHASHSEED": "0", "OPENBLAS_NUM_THREADS": "1"}
     command = [str(folder / "host/usr/bin/qemu-aarch64"), "-cpu", profile.qemu_cpu, "-B", "0x0"]
     command += [
         "-L",
@@ -190,7 +190,7 @@ def _command(folder: Path, profile: Profile, program: list[str]) -> tuple[list[s
         "LD_LIBRARY_PATH",
     ]
     command += [str(folder / "root/usr/bin" / f"python{packages.PYTHON}"), "-S", *program]
-    return command, guest | {"LD_LIBRARY_PATH": _library_path(folder / "host")}
+    return command, target | {"LD_LIBRARY_PATH": _library_path(folder / "host")}
 
 
 def _sysroot(folder: Path, profile: Profile) -> Path:
@@ -217,7 +217,7 @@ def _sysroot(folder: Path, profile: Profile) -> Path:
 
 
 def _check_emulator(partial: Path) -> str:
-    """Runs the guest once, which also writes Python's compiled modules; returns the emulator's version."""
+    """Runs the target once, which also writes Python's compiled modules; returns the emulator's version."""
     environment = {"LD_LIBRARY_PATH": _library_path(partial / "host")}
     qemu = str(partial / "host/usr/bin/qemu-aarch64")
     text = packages.run([qemu, "--version"], _BROKEN, env=environment)

@@ -35,10 +35,10 @@ def record(report: Mapping[str, Any], weights: Weights, path: Path = FILE) -> No
             "export one with random weights and record that"
         )
     row = report["engines"][0]
-    values = {key: row[key] for key in ("retrieval", "kind", "spearman", "spread")}
-    values["kind"] = {
+    values = {key: row[key] for key in ("retrieval", "screen_class", "spearman", "mean_pairwise_cosine")}
+    values["screen_class"] = {
         split: {key: value for key, value in kind.items() if key != "confusion"}
-        for split, kind in row["kind"].items()
+        for split, kind in row["screen_class"].items()
     }
     kept = {"split_sha256": report["split"]["sha256"], "weights": weights.summary, **values}
     partial = path.with_name(f".{path.name}.{os.getpid()}")

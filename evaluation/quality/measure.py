@@ -13,16 +13,16 @@ from evaluation.quality import baseline
 from evaluation.quality.candidates import CANDIDATES, SIBLINGS
 from evaluation.quality.metrics import (
     bootstrap,
+    mean_pairwise_cosine,
     pairwise_cosines,
     right_ranks,
     spearman,
-    spread,
     tail,
     wilson,
 )
 from evaluation.quality.outputs import CONDITIONS, Models, OnProgress, Outputs, Work, prepare, run_all
 from evaluation.quality.split import SPLITS, TestSplit
-from runtime.metrics import centred_cosine
+from runtime.metrics import mean_centred_cosine
 
 ENGINES = (("tflite", "fp32"), ("tflite", "int8"), ("onnx", "fp32"), ("onnx", "int8"))
 REFERENCE, SHIPPED = ENGINES[0], ENGINES[1]
@@ -55,9 +55,9 @@ def measure(
     outputs = run_all(models, work, chosen, split.sha256, on_progress)
     rows = [engine_report(*engine, outputs[engine], work, split, models) for engine in chosen]
     for row in rows:
-        row["kept"] = row["fidelity"] = None
+        row["retention"] = row["fidelity"] = None
         if row["precision"] == "int8":
-            row["kept"] = kept(row, rows[0])
+            row["retention"] = retention(row, rows[0])
             own = outputs[row["engine"], "int8"]
             row["fidelity"] = fidelity(own, outputs[REFERENCE], work, split)
     report = {
@@ -78,17 +78,17 @@ def engine_report(
     engine: str, precision: str, outputs: Outputs, work: Work, split: TestSplit, models: Models
 ) -> dict[str, Any]:
     """All figures of one engine; each with an interval is [value, low, high]."""
-    golden = centred_cosine(outputs.golden, models.golden["embedding"])
+    golden = mean_centred_cosine(outputs.golden, models.golden["embedding"])
     everything = outputs.embeddings[0]
     return {
         "engine": engine,
         "precision": precision,
         "retrieval": {name: retrieval(outputs, work, split.rows(name)) for name in SPLITS},
-        "kind": {name: kinds(outputs, work, split, name) for name in SPLITS},
+        "screen_class": {name: kinds(outputs, work, split, name) for name in SPLITS},
         "regions": {name: regions(outputs, work, split, split.rows(name)) for name in SPLITS},
         "spearman": sentences(outputs, work, split),
-        "spread": spread(everything[split.rows("test")]),
-        "centred_cosine": {"min": float(golden.min()), "mean": float(golden.mean())},
+        "mean_pairwise_cosine": mean_pairwise_cosine(everything[split.rows("test")]),
+        "mean_centred_cosine": {"min": float(golden.min()), "mean": float(golden.mean())},
     }
 
 
@@ -158,11 +158,11 @@ def sentences(outputs: Outputs, work: Work, split: TestSplit) -> float:
 
 
 def screen_cosines(outputs: Outputs, reference: Outputs) -> np.ndarray:
-    """Centred cosine of each sample's embedding, given everything, with the reference's; float64 [N].
+    """Mean-centred cosine of each sample's embedding, given everything, with the reference's; float64 [N].
 
     What is taken off both sides is one embedding: the mean of the reference's over the samples of all splits.
     """
-    return centred_cosine(outputs.embeddings[0], reference.embeddings[0])
+    return mean_centred_cosine(outputs.embeddings[0], reference.embeddings[0])
 
 
 def fidelity(outputs: Outputs, reference: Outputs, work: Work, split: TestSplit) -> dict[str, dict[str, Any]]:
@@ -170,12 +170,12 @@ def fidelity(outputs: Outputs, reference: Outputs, work: Work, split: TestSplit)
 
     Returns:
         By name of a split, and by `texts` for the text tokens, which have a mean of their own: n, worst,
-        worst_sample (a sample's id, or the text), p1, p5 (percentiles) and mean, of the centred cosines.
+        worst_sample (a sample's id, or the text), p1, p5 (percentiles) and mean, of the mean-centred cosines.
     """
     screens = screen_cosines(outputs, reference)
     ids = [sample.id for sample in split.samples]
     found = {name: (screens[split.rows(name)], [ids[row] for row in split.rows(name)]) for name in SPLITS}
-    found["texts"] = centred_cosine(outputs.texts, reference.texts), list(work.texts)
+    found["texts"] = mean_centred_cosine(outputs.texts, reference.texts), list(work.texts)
     report = {}
     for name, (values, names) in found.items():
         low = tail(values)._asdict()
@@ -190,11 +190,11 @@ def headline(row: Mapping[str, Any]) -> dict[str, float]:
         for split in SPLITS
         for figure in FIGURES
     }
-    found |= {f"kind {split}": row["kind"][split]["accuracy"]["all"][0] for split in SPLITS}
+    found |= {f"class {split}": row["screen_class"][split]["accuracy"]["all"][0] for split in SPLITS}
     return found | {"spearman": row["spearman"]}
 
 
-def kept(row: Mapping[str, Any], reference: Mapping[str, Any]) -> dict[str, float]:
+def retention(row: Mapping[str, Any], reference: Mapping[str, Any]) -> dict[str, float]:
     """Each headline figure as a share of the reference's; 1 where the reference has nothing to keep."""
     own, other = headline(row), headline(reference)
     return {name: own[name] / other[name] if other[name] > 0 else 1.0 for name in other}

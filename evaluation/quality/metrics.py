@@ -100,7 +100,7 @@ def pairwise_cosines(rows: np.ndarray) -> np.ndarray:
     return (unit @ unit.T)[np.triu_indices(len(unit), 1)]
 
 
-def spread(rows: np.ndarray) -> float:
+def mean_pairwise_cosine(rows: np.ndarray) -> float:
     """Mean cosine of all pairs of different rows: 1 where all are alike, about 0 where they fill the space.
 
     Args:

@@ -158,7 +158,7 @@ def _representatives(split: TestSplit, places: np.ndarray, kinds: Sequence[str])
 
 
 def draw_fidelity(split: TestSplit, work: Work, engines: Mapping[tuple[str, str], Outputs]) -> Figure:
-    """Centred cosines of INT8 with float, sorted, and the screens where the shipped file is furthest off."""
+    """Mean-centred cosines of INT8 with float, sorted, and the screens where the shipped file is worst."""
     figure = Figure((12.5, 3.6), dpi=DPI, layout="constrained")
     grid = figure.add_gridspec(1, 1 + WORST, width_ratios=[6] + [1] * WORST)
     axes = figure.add_subplot(grid[0, 0])
@@ -170,7 +170,9 @@ def draw_fidelity(split: TestSplit, work: Work, engines: Mapping[tuple[str, str]
                 shares = 100 * np.arange(1, len(values) + 1) / len(values)
                 label = f"{engine} int8, {name}"
                 axes.plot(shares, values, style, color=ENGINE_COLOURS[engine], label=label)
-    axes.set(xscale="log", xlabel="% of the screens, the worst first", ylabel="centred cosine with float")
+    axes.set(
+        xscale="log", xlabel="% of the screens, the worst first", ylabel="mean-centred cosine with float"
+    )
     axes.set_xticks(ticks := [0.2, 0.5, 1, 5, 20, 100], [f"{tick:g}" for tick in ticks])
     axes.grid(alpha=0.3)
     axes.legend(frameon=False, fontsize=8, loc="lower right")

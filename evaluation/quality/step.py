@@ -24,7 +24,7 @@ CAPTIONS = {
     "status bar yellow; the drawn boxes in outline.",
     "failures": "Its worst failures: the right text, green, lies the furthest behind the first.",
     "fidelity": "How near INT8 stays to float, and the screens on which the shipped file is furthest off: "
-    "centred cosine, all screens of the test split.",
+    "mean-centred cosine, all screens of the test split.",
 }
 """Of the pictures, by their names."""
 

@@ -59,7 +59,7 @@ def engine_name(row: Mapping[str, Any]) -> str:
 
 def inputs_table(report: Mapping[str, Any], row: Mapping[str, Any]) -> Table:
     """What the encoder is given, and what it then reaches."""
-    header = ("given", "R@1 test", "R@5 test", "MRR test", "R@1 unseen kit", "kind test", "kind unseen kit")
+    header = ("given", "R@1 test", "R@5 test", "MRR test", "R@1 unseen kit", "class test", "kind unseen kit")
     lines = [_inputs_line(GIVEN[condition], row, condition) for condition in CONDITIONS]
     if report["random"]:
         lines.append(_inputs_line(RANDOM, report["random"], "all"))
@@ -69,7 +69,7 @@ def inputs_table(report: Mapping[str, Any], row: Mapping[str, Any]) -> Table:
 
 def _inputs_line(name: str, row: Mapping[str, Any], condition: str) -> tuple[str, ...]:
     test, unseen = (row["retrieval"][split][condition] for split in SPLITS)
-    kinds = (row["kind"][split]["accuracy"][condition] for split in SPLITS)
+    kinds = (row["screen_class"][split]["accuracy"][condition] for split in SPLITS)
     means = (f"{100 * test[figure][0]:.1f}" for figure in ("r5", "mrr"))
     return (name, interval(test["r1"]), *means, interval(unseen["r1"]), *map(interval, kinds))
 
@@ -83,18 +83,18 @@ def engines_table(report: Mapping[str, Any]) -> Table:
             values = (row["retrieval"][split]["all"][figure][0] for row in engines)
             lines.append((f"{NAMES[figure]} {_plain(split)}", *map(figure_text, values)))
     for split in SPLITS:
-        values = (row["kind"][split]["accuracy"]["all"][0] for row in engines)
-        lines.append((f"kind by nearest caption, {_plain(split)}", *map(figure_text, values)))
+        values = (row["screen_class"][split]["accuracy"]["all"][0] for row in engines)
+        lines.append((f"screen class, zero-shot, {_plain(split)}", *map(figure_text, values)))
     lines += [
         ("text tower's Spearman with MiniLM", *(figure_text(row["spearman"]) for row in engines)),
-        ("mean cosine of two screens", *(figure_text(row["spread"]) for row in engines)),
+        ("mean cosine of two screens", *(figure_text(row["mean_pairwise_cosine"]) for row in engines)),
         (
-            "centred cosine with PyTorch, worst",
-            *(figure_text(row["centred_cosine"]["min"]) for row in engines),
+            "mean-centred cosine with PyTorch, worst",
+            *(figure_text(row["mean_centred_cosine"]["min"]) for row in engines),
         ),
         (
-            "centred cosine with PyTorch, mean",
-            *(figure_text(row["centred_cosine"]["mean"]) for row in engines),
+            "mean-centred cosine with PyTorch, mean",
+            *(figure_text(row["mean_centred_cosine"]["mean"]) for row in engines),
         ),
         ("kept of the float figures, worst", *(_kept(row) for row in engines)),
     ]
@@ -114,13 +114,13 @@ def fidelity_table(report: Mapping[str, Any]) -> Table:
         for row in report["engines"]
         for name, found in (row["fidelity"] or {}).items()
     )
-    return Table("INT8 against float: centred cosine over the whole test split", header, lines)
+    return Table("INT8 against float: mean-centred cosine over the whole test split", header, lines)
 
 
 def _kept(row: Mapping[str, Any]) -> str:
-    if row["kept"] is None:
+    if row["retention"] is None:
         return "-"
-    name, share = min(row["kept"].items(), key=lambda item: item[1])
+    name, share = min(row["retention"].items(), key=lambda item: item[1])
     return f"{100 * share:.1f} % ({_plain(name)})"
 
 
@@ -139,7 +139,7 @@ def regions_table(report: Mapping[str, Any]) -> Table:
 
 def confusion_table(row: Mapping[str, Any], split: str) -> Table:
     """Which kind is taken for which."""
-    kinds, counts = row["kind"][split]["kinds"], row["kind"][split]["confusion"]
+    kinds, counts = row["screen_class"][split]["kinds"], row["screen_class"][split]["confusion"]
     lines = tuple((kind, *map(str, line)) for kind, line in zip(kinds, counts, strict=True))
     return Table(f"Kinds, {_plain(split)}: right in rows, nearest caption in columns", ("", *kinds), lines)
 

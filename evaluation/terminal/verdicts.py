@@ -15,14 +15,14 @@ NAME_WIDTH = 29
 GROUPS = (
     ("private memory", r"encoder\.tflite private memory"),
     ("parity, float", r"parity (tflite|onnx) fp32 .*"),
-    ("parity, INT8", r"parity (tflite|onnx) int8 .*|quality .* centred cosine"),
+    ("parity, INT8", r"parity (tflite|onnx) int8 .*|quality .* mean-centred cosine"),
     ("parity, ARM64", r"parity arm64 .*"),
     ("right text first of 200, R@1", r"quality tflite int8 R@1 test"),
-    ("kind of screen", r"quality tflite int8 kind (test|unseen_kit)"),
+    ("screen class", r"quality tflite int8 class (test|unseen_kit)"),
     ("text tower, Spearman", r"quality tflite int8 Spearman"),
-    ("mean cosine of two screens", r"quality tflite int8 spread"),
+    ("mean cosine of two screens", r"quality tflite int8 mean_pairwise_cosine"),
     ("regions, mask IoU", r"quality tflite int8 mask IoU"),
-    ("INT8 keeps of float", r"quality \w+ int8 kept of fp32"),
+    ("INT8 keeps of float", r"quality \w+ int8 accuracy retention"),
     ("INT8 beside float", r"fidelity .*"),
 )
 """Names of lines, and the limits that one stands for."""
@@ -34,7 +34,7 @@ SHORTER = (
     ("onnx", "ONNX"),
     ("int8", "INT8"),
     ("fp32", "float"),
-    ("centred_cosine_min", "centred cosine"),
+    ("mean_centred_cosine_min", "mean-centred cosine"),
     ("max_abs", "max abs"),
 )
 

@@ -11,7 +11,7 @@ import torch
 from encoder.config import EncoderConfig
 from encoder.model import Encoder
 from export.convert.tflite import quiet
-from export.convert.wrappers import VIEWS, example_inputs
+from export.convert.wrappers import WRAPPERS, example_inputs
 from runtime.bundle import PARTS, REGION_MASKS, SIGNATURES, signatures
 
 OPSET = 18
@@ -36,7 +36,7 @@ def write_onnx(encoder: Encoder, config: EncoderConfig, signature: str, path: Pa
     names = signatures(masks=encoder.mask_size is not None)[signature]
     with torch.no_grad(), quiet():
         program = torch.onnx.export(
-            VIEWS[signature](encoder).eval(),
+            WRAPPERS[signature](encoder).eval(),
             kwargs=example_inputs(config, signature),
             input_names=list(names.inputs),
             output_names=list(names.outputs),

@@ -12,7 +12,7 @@ import torch
 
 from encoder.config import EncoderConfig
 from encoder.model import Encoder
-from export.convert.wrappers import VIEWS, example_inputs
+from export.convert.wrappers import WRAPPERS, example_inputs
 from runtime.bundle import PARTS
 
 
@@ -32,7 +32,7 @@ def write_tflite(encoder: Encoder, config: EncoderConfig, path: Path) -> None:
 
     logging.getLogger("litert_torch").setLevel(logging.ERROR)
     _count_in_int32()
-    modules = {part: VIEWS[part](encoder).eval() for part in PARTS}
+    modules = {part: WRAPPERS[part](encoder).eval() for part in PARTS}
     converter = litert_torch
     for part, module in modules.items():
         converter = converter.signature(part, module, sample_kwargs=example_inputs(config, part))

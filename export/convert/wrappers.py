@@ -91,7 +91,7 @@ class Encode(nn.Module):
         return {"embedding": self.encoder(image, input_ids, attention_mask, user)}
 
 
-VIEWS: dict[str, Callable[[Encoder], nn.Module]] = {
+WRAPPERS: dict[str, Callable[[Encoder], nn.Module]] = {
     "vision": vision, "text": Text, "fuse": Fuse, "encode": Encode
 }  # fmt: skip
 

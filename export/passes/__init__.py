@@ -11,7 +11,7 @@ from export.passes.bands import bands
 from export.passes.borders import borders
 from export.passes.cls_only import cls_only
 from export.passes.constant_prompts import constant_prompts
-from export.passes.drop_disabled import drop_silent
+from export.passes.drop_disabled import drop_disabled
 from export.passes.fold_batch_norm import fold_batch_norm
 from export.passes.fold_input_scale import fold_input_scale
 from export.passes.head_layout import head_layout
@@ -23,13 +23,13 @@ from export.passes.unroll_lstm import unroll_lstm
 
 # Norms are carried into packed projections, so they come before attention is split.
 REWRITES = (
-    reparameterize, drop_silent, fold_batch_norm, rms_norms, head_layout, patch_tokens, fold_input_scale,
+    reparameterize, drop_disabled, fold_batch_norm, rms_norms, head_layout, patch_tokens, fold_input_scale,
     bands, borders, cls_only, query_only, unroll_lstm, constant_prompts,
 )  # fmt: skip
 
 
 @torch.no_grad()
-def rewrite(encoder: Encoder) -> Encoder:
+def apply_passes(encoder: Encoder) -> Encoder:
     """Returns a rewritten copy in evaluation mode; the encoder itself stays as it is."""
     rewritten = copy.deepcopy(encoder).eval()
     for apply in REWRITES:

@@ -9,11 +9,11 @@ from __future__ import annotations
 from torch import nn
 
 from encoder.model import Encoder
-from encoder.modules.disabled_blocks import silent_blocks
+from encoder.modules.disabled_blocks import disabled_blocks
 
 
-def drop_silent(encoder: Encoder) -> None:
+def drop_disabled(encoder: Encoder) -> None:
     """Replaces, in place, each silent block of the backbone by the identity; where none is, it passes."""
     features = encoder.backbone.features
-    for name in silent_blocks(encoder.backbone):
+    for name in disabled_blocks(encoder.backbone):
         features.set_submodule(name, nn.Identity())

@@ -1,7 +1,7 @@
 """Writes an LSTM as the plain operators of its steps.
 
 Neither converter keeps `torch.nn.LSTM` whole, and the engines' own LSTM operators are out of reach of XNNPACK
-and of the precision plan. Here the products of all inputs are one linear layer, and a step is one linear
+and of the quantization recipe. Here the products of all inputs are one linear layer, and a step is one linear
 layer without bias and a few operators on rows; all steps share its weights, in INT8 too. `text` of
 `ultralight`, 64 steps, takes 2.27 million instructions on the A76.
 """

@@ -44,7 +44,7 @@ def _walk(model) -> Iterator[tuple]:
             yield parts.get(index, str(index)), kind, name, operator, graph
 
 
-def products(path: Path) -> list[str]:
+def activation_matmuls(path: Path) -> list[str]:
     """Lists the linear layers, by name, whose weights are computed: products of two activations."""
     layers = list(walk(path))
     computed = {graph.tensors[output].name for *_, operator, graph in layers for output in operator.outputs}

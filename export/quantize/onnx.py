@@ -10,14 +10,14 @@ from pathlib import Path
 import numpy as np
 
 from export.convert.tflite import quiet
-from export.quantize.recipe import OnnxPlan
+from export.quantize.recipe import OnnxRecipe
 
 AVERAGING_CONSTANT = 0.05
 """How far one sample moves a range under `moving_average`; ai-edge-quantizer's own is the same."""
 
 
 def quantize_onnx(
-    source: Path, signature: str, plan: OnnxPlan, samples: list[dict[str, np.ndarray]], path: Path
+    source: Path, signature: str, plan: OnnxRecipe, samples: list[dict[str, np.ndarray]], path: Path
 ) -> None:
     """Writes the quantized file: signed INT8 weights, per channel, and signed INT8 activations.
 
@@ -40,7 +40,7 @@ def quantize_onnx(
         nodes_to_exclude=_excluded(source, signature, plan),
     )
     config.activations_dtype = QuantType.QInt8
-    config.reduce_range = signature in plan.seven_bit_weights
+    config.reduce_range = signature in plan.reduce_range
     calibration = CalibrationConfig(
         dataset_name="samples",
         dataset_config_name="",
@@ -60,7 +60,7 @@ def quantize_onnx(
         path.write_bytes((Path(scratch) / f"{source.stem}_int8.onnx").read_bytes())
 
 
-def _excluded(source: Path, signature: str, plan: OnnxPlan) -> list[str]:
+def _excluded(source: Path, signature: str, plan: OnnxRecipe) -> list[str]:
     import onnx
 
     graph = onnx.load(source, load_external_data=False).graph

@@ -1,4 +1,4 @@
-"""The precision plan: data that says which layers run in which precision.
+"""The quantization recipe: data that says which layers run in which precision.
 
 A plan is a JSON file, `plans/PRESET.json`, or `plans/default.json` for whatever has none of its own:
 
@@ -6,7 +6,7 @@ A plan is a JSON file, `plans/PRESET.json`, or `plans/default.json` for whatever
      "tflite": {"arithmetic": "fp16", "calibration": "min_max",
                 "rules": [{"layers": REGEX, "operators": [NAME, ...], "precision": PRECISION}, ...]},
      "onnx": {"operators": [TYPE, ...], "attention_products": "float", "exclude": [REGEX, ...],
-              "seven_bit_weights": [SIGNATURE, ...], "calibration": "min_max"}}
+              "reduce_range": [SIGNATURE, ...], "calibration": "min_max"}}
 
 `layers` is searched in a layer's name, which is the path of its PyTorch module; of the rules that match an
 operator the last one counts, and an operator that none matches stays in float. A rule that matches no
@@ -27,7 +27,7 @@ with `moving_average` each sample moves the range by a twentieth, so that one od
 In ONNX, `operators` are quantized statically, but for those where `exclude` finds the name of a weight, which
 is the PyTorch module's, or the signature with the operator's type, such as `fuse/MatMul`.
 `attention_products` says whether a MatMul of two activations is among them (`int8`) or not (`float`).
-`seven_bit_weights` names signatures whose INT8 weights use seven bits: ONNX Runtime's x86 kernel for products
+`reduce_range` names signatures whose INT8 weights use seven bits: ONNX Runtime's x86 kernel for products
 of a single row saturates with eight where the CPU has no VNNI.
 """
 
@@ -42,13 +42,13 @@ from export.quantize.operators import ONNX_OPERATORS, OPERATORS
 from runtime.bundle import PARTS
 from runtime.json_text import quoted, read_json
 
-PLAN_VERSION = 1
+RECIPE_VERSION = 1
 ARITHMETIC = ("fp32", "fp16")
 CALIBRATIONS = ("min_max", "moving_average")
-PLANS = Path(__file__).parent / "recipes"
+RECIPES = Path(__file__).parent / "recipes"
 
 
-class PlanError(ValueError):
+class RecipeError(ValueError):
     """A plan that cannot be carried out; the message names the file, the entry and the valid values."""
 
 
@@ -62,7 +62,7 @@ class Rule:
 
 
 @dataclass(frozen=True)
-class TflitePlan:
+class TfliteRecipe:
     """What the .tflite is quantized by."""
 
     arithmetic: str
@@ -71,58 +71,60 @@ class TflitePlan:
 
 
 @dataclass(frozen=True)
-class OnnxPlan:
+class OnnxRecipe:
     """What the ONNX files are quantized by."""
 
     operators: tuple[str, ...]
     attention_products: str
     exclude: tuple[str, ...]
-    seven_bit_weights: tuple[str, ...]
+    reduce_range: tuple[str, ...]
     calibration: str
 
 
 @dataclass(frozen=True)
-class Plan:
+class Recipe:
     """Precisions for both formats; `general` where rules may match nothing."""
 
-    tflite: TflitePlan
-    onnx: OnnxPlan
+    tflite: TfliteRecipe
+    onnx: OnnxRecipe
     general: bool = False
 
     def to_dict(self) -> dict[str, Any]:
         """Returns the JSON form."""
-        return {"schema_version": PLAN_VERSION, "tflite": asdict(self.tflite), "onnx": asdict(self.onnx)}
+        return {"schema_version": RECIPE_VERSION, "tflite": asdict(self.tflite), "onnx": asdict(self.onnx)}
 
 
-def load_plan(preset: str, path: Path | None = None) -> Plan:
+def load_recipe(preset: str, path: Path | None = None) -> Recipe:
     """Reads the plan at `path`, or the preset's own, or the default one.
 
     Raises:
-        PlanError: the file is missing, is not JSON, or has unknown keys or values; the message names
+        RecipeError: the file is missing, is not JSON, or has unknown keys or values; the message names
             the file, the rule and the field.
     """
-    general = path is None and not (PLANS / f"{preset}.json").exists()
+    general = path is None and not (RECIPES / f"{preset}.json").exists()
     if path is None:
-        path = PLANS / ("default.json" if general else f"{preset}.json")
-    return _parse(read_json(path, PlanError, "plan file"), f"{path}", general)
+        path = RECIPES / ("default.json" if general else f"{preset}.json")
+    return _parse(read_json(path, RecipeError, "plan file"), f"{path}", general)
 
 
-def _parse(values: Any, where: str, general: bool) -> Plan:
+def _parse(values: Any, where: str, general: bool) -> Recipe:
     _keys(values, ("schema_version", "tflite", "onnx"), where)
     version = values["schema_version"]
-    if type(version) is not int or version != PLAN_VERSION:
-        raise PlanError(f"{where}: schema_version is {quoted(version)}; this version reads {PLAN_VERSION}")
-    return Plan(
+    if type(version) is not int or version != RECIPE_VERSION:
+        raise RecipeError(
+            f"{where}: schema_version is {quoted(version)}; this version reads {RECIPE_VERSION}"
+        )
+    return Recipe(
         _tflite(values["tflite"], f"{where}: tflite"), _onnx(values["onnx"], f"{where}: onnx"), general
     )
 
 
-def _tflite(values: Any, where: str) -> TflitePlan:
-    _keys(values, tuple(TflitePlan.__annotations__), where)
+def _tflite(values: Any, where: str) -> TfliteRecipe:
+    _keys(values, tuple(TfliteRecipe.__annotations__), where)
     rules = values["rules"]
     if not isinstance(rules, list):
-        raise PlanError(f"{where}.rules is {quoted(rules)}; it must be a list of rules")
-    return TflitePlan(
+        raise RecipeError(f"{where}.rules is {quoted(rules)}; it must be a list of rules")
+    return TfliteRecipe(
         arithmetic=_one_of(values["arithmetic"], ARITHMETIC, f"{where}.arithmetic"),
         calibration=_one_of(values["calibration"], CALIBRATIONS, f"{where}.calibration"),
         rules=tuple(_rule(rule, f"{where}.rules[{index}]") for index, rule in enumerate(rules)),
@@ -134,50 +136,50 @@ def _rule(values: Any, where: str) -> Rule:
     precision = _one_of(values["precision"], tuple(OPERATORS), f"{where}.precision")
     operators = _some_of(values["operators"], OPERATORS[precision], f"{where}.operators", f" for {precision}")
     if not operators:
-        raise PlanError(f"{where}.operators is empty; it must name at least one")
+        raise RecipeError(f"{where}.operators is empty; it must name at least one")
     return Rule(_expression(values["layers"], f"{where}.layers"), operators, precision)
 
 
-def _onnx(values: Any, where: str) -> OnnxPlan:
-    _keys(values, tuple(OnnxPlan.__annotations__), where)
+def _onnx(values: Any, where: str) -> OnnxRecipe:
+    _keys(values, tuple(OnnxRecipe.__annotations__), where)
     operators = _some_of(values["operators"], ONNX_OPERATORS, f"{where}.operators")
     if not operators:  # which ONNX Runtime would take for all
-        raise PlanError(f"{where}.operators is empty; it must name at least one")
+        raise RecipeError(f"{where}.operators is empty; it must name at least one")
     exclude = values["exclude"]
     if not isinstance(exclude, list):
-        raise PlanError(f"{where}.exclude is {quoted(exclude)}; it must be a list of expressions")
-    return OnnxPlan(
+        raise RecipeError(f"{where}.exclude is {quoted(exclude)}; it must be a list of expressions")
+    return OnnxRecipe(
         operators=operators,
         attention_products=_one_of(
             values["attention_products"], ("float", "int8"), f"{where}.attention_products"
         ),
         exclude=tuple(_expression(item, f"{where}.exclude[{index}]") for index, item in enumerate(exclude)),
-        seven_bit_weights=_some_of(values["seven_bit_weights"], PARTS, f"{where}.seven_bit_weights"),
+        reduce_range=_some_of(values["reduce_range"], PARTS, f"{where}.reduce_range"),
         calibration=_one_of(values["calibration"], CALIBRATIONS, f"{where}.calibration"),
     )
 
 
 def _keys(values: Any, expected: tuple[str, ...], where: str) -> None:
     if not isinstance(values, dict) or set(values) != set(expected):
-        raise PlanError(f"{where}: must be an object with exactly the keys {', '.join(expected)}")
+        raise RecipeError(f"{where}: must be an object with exactly the keys {', '.join(expected)}")
 
 
 def _one_of(value: Any, valid: tuple[str, ...], where: str, what: str = "") -> str:
     if not isinstance(value, str) or value not in valid:
-        raise PlanError(f"{where} is {quoted(value)}; valid{what}: {', '.join(valid)}")
+        raise RecipeError(f"{where} is {quoted(value)}; valid{what}: {', '.join(valid)}")
     return value
 
 
 def _some_of(values: Any, valid: tuple[str, ...], where: str, what: str = "") -> tuple[str, ...]:
     if not isinstance(values, list):
-        raise PlanError(f"{where} is {quoted(values)}; it must be a list; valid{what}: {', '.join(valid)}")
+        raise RecipeError(f"{where} is {quoted(values)}; it must be a list; valid{what}: {', '.join(valid)}")
     return tuple(_one_of(value, valid, f"{where}[{index}]", what) for index, value in enumerate(values))
 
 
 def _expression(value: Any, where: str) -> str:
     if not isinstance(value, str):
-        raise PlanError(f"{where} is {quoted(value)}; it must be an expression over layers' names")
+        raise RecipeError(f"{where} is {quoted(value)}; it must be an expression over layers' names")
     wrong = problem(value)
     if wrong:
-        raise PlanError(f"{where} is {quoted(value)}; it {wrong}")
+        raise RecipeError(f"{where} is {quoted(value)}; it {wrong}")
     return value

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from export.quantize.layers import short_name, walk
-from export.quantize.tensor_names import restored
+from export.quantize.tensor_names import with_tensor_names
 from runtime.bundle import PARTS, SIGNATURES
 
 SCREENS = 8
@@ -93,7 +93,7 @@ def _noises(
         warnings.simplefilter("ignore", UserWarning)  # keeping every tensor costs memory: that is wanted here
         compared = compare_model(
             fp32.read_bytes(),
-            restored(int8, fp32),
+            with_tensor_names(int8, fp32),
             data,
             [metric],
             [_noise],

@@ -40,12 +40,12 @@ class _SharingBuilder(flatbuffers.Builder):
         return self._written[key]
 
 
-def slim(path: Path, source: Path) -> None:
+def strip_tensor_names(path: Path, source: Path) -> None:
     """Takes the tensors' names, and what is written twice, out of a quantized file made of `source`."""
     path.write_bytes(_renamed(path, source, shorten_names))
 
 
-def restored(path: Path, source: Path) -> bytes:
+def with_tensor_names(path: Path, source: Path) -> bytes:
     """Returns a slim file with the tensors' names of `source`, the float file that it was made of."""
     return _renamed(path, source, restore_names)
 

@@ -12,9 +12,9 @@ import numpy as np
 
 from export.convert.tflite import quiet
 from export.quantize.byte_input import bypass_float
-from export.quantize.layers import of_shared_weights, products, walk
+from export.quantize.layers import activation_matmuls, of_shared_weights, walk
 from export.quantize.packed_embeddings import PACKED, pack_lookups
-from export.quantize.recipe import PlanError, Rule, TflitePlan
+from export.quantize.recipe import RecipeError, Rule, TfliteRecipe
 
 REDUCED_PRECISION = "reduced_precision_support"
 """Metadata entry by which XNNPACK may compute a file's float operators in fp16, where the CPU has it."""
@@ -25,7 +25,7 @@ Samples = Mapping[str, Iterable[dict[str, np.ndarray]]]
 
 
 def quantize_tflite(
-    source: Path, plan: TflitePlan, samples: Samples, path: Path, *, ranges: dict | None = None
+    source: Path, plan: TfliteRecipe, samples: Samples, path: Path, *, ranges: dict | None = None
 ) -> None:
     """Writes the quantized file.
 
@@ -37,13 +37,13 @@ def quantize_tflite(
         ranges: what `calibrate` found by a plan with the same integer layers or more; None calibrates here.
 
     Raises:
-        PlanError: a rule matches no operator of the file.
+        RecipeError: a rule matches no operator of the file.
     """
     check_rules(plan, operators(source), plan_name=path.name)
     path.write_bytes(_finished(_quantized(source, plan, samples, ranges), plan))
 
 
-def _quantized(source: Path, plan: TflitePlan, samples: Samples, ranges: dict | None) -> bytes:
+def _quantized(source: Path, plan: TfliteRecipe, samples: Samples, ranges: dict | None) -> bytes:
     engine = _engine(source, plan)
     if not engine.get_quantization_recipe():  # all in float; the quantizer refuses to do nothing
         return source.read_bytes()
@@ -53,13 +53,13 @@ def _quantized(source: Path, plan: TflitePlan, samples: Samples, ranges: dict | 
         return bytes(engine.quantize(ranges if engine.need_calibration else None).quantized_model)
 
 
-def calibrate(source: Path, plan: TflitePlan, samples: Samples) -> dict:
+def calibrate(source: Path, plan: TfliteRecipe, samples: Samples) -> dict:
     """Returns the ranges of all activations that a plan computes in integers."""
     with quiet():
         return _calibrate(source, _engine(source, plan), plan, samples)
 
 
-def _engine(source: Path, plan: TflitePlan):
+def _engine(source: Path, plan: TfliteRecipe):
     from ai_edge_quantizer import quantizer
 
     engine = quantizer.Quantizer(str(source))
@@ -68,7 +68,7 @@ def _engine(source: Path, plan: TflitePlan):
             _add_rule(engine, rule, operator)
     # LiteRT's kernels for ARM without the dot product add pairs in 16 bits, which -128 * -128 twice exceeds:
     # weights keep clear of -128, activations do not.
-    for name in products(source) if engine.get_quantization_recipe() else ():
+    for name in activation_matmuls(source) if engine.get_quantization_recipe() else ():
         _add_rule(engine, Rule(re.escape(name), ("FULLY_CONNECTED",), "float"), "FULLY_CONNECTED")
     return engine
 
@@ -82,7 +82,7 @@ def operators(path: Path) -> list[tuple[str, str, str]]:
     return [(part, kind, name) for part, kind, name, _, _ in walk(path)]
 
 
-def without_idle_rules(plan: TflitePlan, found: list[tuple[str, str, str]]) -> TflitePlan:
+def without_unmatched_rules(plan: TfliteRecipe, found: list[tuple[str, str, str]]) -> TfliteRecipe:
     """Returns a plan with those of its rules alone that find an operator."""
     return replace(plan, rules=tuple(rule for rule in plan.rules if not _is_idle(rule, found)))
 
@@ -91,15 +91,15 @@ def _is_idle(rule: Rule, found: list[tuple[str, str, str]]) -> bool:
     return not any(kind in rule.operators and re.search(rule.layers, name) for _, kind, name in found)
 
 
-def check_rules(plan: TflitePlan, found: list[tuple[str, str, str]], *, plan_name: str) -> None:
+def check_rules(plan: TfliteRecipe, found: list[tuple[str, str, str]], *, plan_name: str) -> None:
     """Checks that each rule of a plan finds an operator.
 
     Raises:
-        PlanError: lists the rules that find none.
+        RecipeError: lists the rules that find none.
     """
     idle = [f"{rule.layers!r} {'/'.join(rule.operators)}" for rule in plan.rules if _is_idle(rule, found)]
     if idle:
-        raise PlanError(f"plan for {plan_name}: no operator matches the rule {'; '.join(idle)}")
+        raise RecipeError(f"plan for {plan_name}: no operator matches the rule {'; '.join(idle)}")
 
 
 def _add_rule(engine, rule: Rule, operator: str) -> None:
@@ -120,7 +120,7 @@ def _add_rule(engine, rule: Rule, operator: str) -> None:
         add(rule.layers, operator, num_bits=bits)
 
 
-def _calibrate(source: Path, engine, plan: TflitePlan, samples) -> dict:
+def _calibrate(source: Path, engine, plan: TfliteRecipe, samples) -> dict:
     from ai_edge_quantizer import calibrator
     from ai_edge_quantizer.utils import qsv_utils
 
@@ -148,7 +148,7 @@ def _join(ranges: dict, tensors: Iterable[str]) -> None:
             entry["min"], entry["max"] = least.copy(), most.copy()
 
 
-def _finished(model_bytes: bytes, plan: TflitePlan) -> bytes:
+def _finished(model_bytes: bytes, plan: TfliteRecipe) -> bytes:
     """Does what the quantizer does not: byte input, packed tables, the metadata for reduced precision."""
     from ai_edge_litert.tools import flatbuffer_utils
 

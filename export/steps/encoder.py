@@ -40,6 +40,6 @@ def stored_encoder(request: Request, folder: Path) -> Encoder:
 
 @functools.lru_cache(maxsize=1)
 def _load(config: EncoderConfig, path: Path) -> Encoder:
-    encoder = build(config, settle=False)
+    encoder = build(config, initialize=False)
     load_state(encoder, path)
     return encoder

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from export.convert.onnx import compose, write_onnx
-from export.passes import rewrite
+from export.passes import apply_passes
 from export.steps.encoder import stored_encoder
 from runtime.bundle import PARTS
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 def make_onnx(request: Request, folders: Mapping[str, Path], out: Path) -> None:
     """Exports the float ONNX files."""
-    encoder = rewrite(stored_encoder(request, folders["encoder"]))
+    encoder = apply_passes(stored_encoder(request, folders["encoder"]))
     for part in PARTS:
         write_onnx(encoder, request.config, part, out / f"{part}_fp32.onnx")
     compose({part: out / f"{part}_fp32.onnx" for part in PARTS}, out / "encoder_fp32.onnx")

@@ -20,5 +20,5 @@ def make_onnx_int8(request: Request, folders: Mapping[str, Path], out: Path) -> 
     for part in PARTS:
         samples = list(calibration_samples(folders["golden"], part))
         source = folders["onnx"] / f"{part}_fp32.onnx"
-        quantize_onnx(source, part, request.plan.onnx, samples, out / f"{part}.onnx")
+        quantize_onnx(source, part, request.recipe.onnx, samples, out / f"{part}.onnx")
     compose({part: out / f"{part}.onnx" for part in PARTS}, out / "encoder.onnx")

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from export.convert.tflite import write_tflite
-from export.passes import rewrite
+from export.passes import apply_passes
 from export.steps.encoder import stored_encoder
 
 if TYPE_CHECKING:
@@ -16,5 +16,5 @@ if TYPE_CHECKING:
 
 def make_tflite(request: Request, folders: Mapping[str, Path], out: Path) -> None:
     """Converts the float .tflite."""
-    encoder = rewrite(stored_encoder(request, folders["encoder"]))
+    encoder = apply_passes(stored_encoder(request, folders["encoder"]))
     write_tflite(encoder, request.config, out / "encoder_fp32.tflite")

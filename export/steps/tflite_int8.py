@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from export.quantize.layers import layer_precisions
-from export.quantize.tensor_names import slim
-from export.quantize.tflite import operators, quantize_tflite, without_idle_rules
+from export.quantize.tensor_names import strip_tensor_names
+from export.quantize.tflite import operators, quantize_tflite, without_unmatched_rules
 from export.steps.files import calibration_samples
 from runtime.bundle import PARTS
 
@@ -22,11 +22,11 @@ def make_tflite_int8(request: Request, folders: Mapping[str, Path], out: Path) -
     """Calibrates and quantizes the .tflite, and lists the precision that every layer got."""
     samples = {part: list(calibration_samples(folders["golden"], part)) for part in PARTS}
     source, target = folders["tflite"] / "encoder_fp32.tflite", out / "encoder.tflite"
-    plan = request.plan
+    plan = request.recipe
     if plan.general:
-        plan = replace(plan, tflite=without_idle_rules(plan.tflite, operators(source)))
+        plan = replace(plan, tflite=without_unmatched_rules(plan.tflite, operators(source)))
     quantize_tflite(source, plan.tflite, samples, target)
     layers = layer_precisions(target)  # by the names that the finished file no longer has
-    slim(target, source)
+    strip_tensor_names(target, source)
     listed = {"plan": plan.to_dict(), "layers": layers}
     (out / "plan.json").write_text(json.dumps(listed, indent=1) + "\n")

@@ -29,13 +29,19 @@ def write_sweep(folder: Path, **rows: dict) -> Path:
 
 
 def result(
-    name: str, *, minsns: float = 30.0, mb: float = 5.0, r1: float | None = 0.8, parameters: int = 6_000_000,
+    name: str, *, m_instructions: float = 30.0, mb: float = 5.0, r1: float | None = 0.8, parameters: int = 6_000_000,
     ms: float | None = None, trained: bool = True,
 ) -> Result:  # fmt: skip
     """A preset's row; a phone takes half a millisecond for a million instructions, 10 % more at the slowest."""
-    ms = minsns / 2 if ms is None else ms
-    path = {"minsns": minsns, "ms": ms, "ms_range": [0.9 * ms, 1.1 * ms]}
-    quality = {"R@1 test": r1, "kind test": r1, "kind unseen_kit": r1, "Spearman": r1, "spread": 0.1}
+    ms = m_instructions / 2 if ms is None else ms
+    path = {"m_instructions": m_instructions, "ms": ms, "ms_range": [0.9 * ms, 1.1 * ms]}
+    quality = {
+        "R@1 test": r1,
+        "class test": r1,
+        "class unseen_kit": r1,
+        "Spearman": r1,
+        "mean_pairwise_cosine": 0.1,
+    }
     figures = {
         "weights": weights_entry("checkpoint" if trained else "random"),
         "parameters": {"total": parameters, "vision": 1_000_000, "text": 4_000_000, "fuse": 1_000_000},
@@ -45,9 +51,9 @@ def result(
         "target": "a76",
         "not_counted": "",
         "quality": None if r1 is None else quality,
-        "kept": None if r1 is None else 0.99,
+        "retention": None if r1 is None else 0.99,
         "not_rated": "RANDOM WEIGHTS in all parts" if r1 is None else "",
-        "parity": {"centred_min": 0.96, "centred_mean": 0.98, "passed": True},
+        "parity": {"mean_centred_cosine_min": 0.96, "mean_centred_cosine_mean": 0.98, "passed": True},
         "missed": [],
         "export_s": 100.0,
     }
@@ -55,6 +61,6 @@ def result(
     return Result(name=name, kind="preset", also=(), config=config, digest="d", figures=figures)
 
 
-def exchange(name: str, **figures) -> Result:
+def variant(name: str, **figures) -> Result:
     """A row of Option A with one slot exchanged: as a preset's, of random weights."""
-    return replace(result(name, r1=None, trained=False, **figures), kind="exchange")
+    return replace(result(name, r1=None, trained=False, **figures), kind="variant")

@@ -1,4 +1,4 @@
-"""The matrix as a user meets it: its rows, a small one really measured, tables and documents, and bad input."""
+"""The ablation as a user meets it: its rows, a small one really measured, tables and documents, and bad input."""
 
 import json
 import os
@@ -22,7 +22,7 @@ from encoder.model import build, count_parameters
 from encoder.modules.regions import REGIONS
 from runtime.errors import InputError
 from runtime.provenance import Weights
-from tests.benchmarks.ablation_rows import TINY, exchange, result, write_sweep
+from tests.benchmarks.ablation_rows import TINY, result, variant, write_sweep
 from tests.conftest import ROOT
 
 
@@ -94,7 +94,7 @@ def test_a_bad_sweep_is_named(capsys, tmp_path, text, message):
 @pytest.fixture(scope="module")
 def measured(tmp_path_factory):
     """A sweep of two rows, one of which cannot be built, measured once."""
-    folder = tmp_path_factory.mktemp("matrix")
+    folder = tmp_path_factory.mktemp("ablation")
     sweep = write_sweep(folder, tiny={}, broken={"backbone": "timm/no_such_model"})
     return folder, sweep, run("--sweep", sweep, "--json", "--jobs", "2", POCKET_CACHE=str(folder))
 
@@ -105,25 +105,30 @@ def test_a_row_that_fails_does_not_stop_the_others(measured):
     assert told.returncode == 1, told.stderr
     tiny, broken = json.loads(told.stdout)["rows"]
     assert broken["figures"] is None and "unknown backbone 'timm/no_such_model'" in broken["error"]
-    assert (folder / "matrix" / "logs" / "balanced-broken.log").is_file()
+    assert (folder / "ablation" / "logs" / "balanced-broken.log").is_file()
     figures, config = tiny["figures"], EncoderConfig.from_dict(PRESETS["balanced"].to_dict() | tiny["config"])
     assert figures["parameters"] == count_parameters(build(config))
     assert Weights.from_dict(figures["weights"]).source == "random"
     assert figures["quality"] is None and "RANDOM WEIGHTS in all parts" in figures["not_rated"]
     assert 0 < figures["file_bytes"] < 20e6 and figures["private_bytes"] > 0 and figures["export_s"] > 1
-    assert -1 <= figures["parity"]["centred_min"] <= figures["parity"]["centred_mean"] <= 1
+    assert (
+        -1
+        <= figures["parity"]["mean_centred_cosine_min"]
+        <= figures["parity"]["mean_centred_cosine_mean"]
+        <= 1
+    )
     if figures["not_counted"]:
         assert os.environ.get("POCKET_REQUIRE_ALL") != "1", figures["not_counted"]
     else:
         paths = figures["phones"][figures["target"]]
-        assert 0 < paths["keystroke"]["minsns"] < paths["encode"]["minsns"] < 20
-    assert not list((folder / "matrix" / "work").iterdir())
+        assert 0 < paths["keystroke"]["m_instructions"] < paths["encode"]["m_instructions"] < 20
+    assert not list((folder / "ablation" / "work").iterdir())
 
 
 @pytest.mark.slow
 def test_what_did_not_change_is_not_run_again(measured):
     folder, sweep, first = measured
-    kept = {path: path.stat().st_mtime_ns for path in (folder / "matrix" / "rows").iterdir()}
+    kept = {path: path.stat().st_mtime_ns for path in (folder / "ablation" / "rows").iterdir()}
     again = run("--sweep", sweep, "--only", "tiny", "--json", POCKET_CACHE=str(folder))
     assert again.returncode == 0 and len(kept) == 1
     assert json.loads(again.stdout)["rows"][0] == json.loads(first.stdout)["rows"][0]
@@ -167,9 +172,9 @@ def workers_in(folder: Path) -> list[str]:
 
 
 MATRIX = [
-    result("balanced", minsns=36, mb=5, r1=0.84),
-    result("fast", minsns=12, mb=4, r1=0.70),
-    replace(exchange("fusion=two_layer_transformer", minsns=40, mb=5.5), stale=True),
+    result("balanced", m_instructions=36, mb=5, r1=0.84),
+    result("fast", m_instructions=12, mb=4, r1=0.70),
+    replace(variant("fusion=two_layer_transformer", m_instructions=40, mb=5.5), stale=True),
     replace(result("lost"), figures=None, error="step 'tflite' failed: no | such op"),
 ]
 
@@ -179,7 +184,7 @@ def test_tables_hold_what_was_measured_and_say_what_was_not():
     assert [row[0] for row in cost.rows] == ["balanced", "fast", "fusion=two_layer_transformer †"]
     shown = dict(zip(cost.header, cost.rows[0], strict=True))
     assert shown["parameters, M"] == "6.00" and shown["encoder.tflite, MB"] == "5.00"
-    assert shown["a76, M insns"] == "36.0" and shown["a76, ms"] == "18.0"
+    assert shown["a76, M instructions"] == "36.0" and shown["a76, ms"] == "18.0"
     assert cost.header.index("a76, ms") < cost.header.index("pixel2, ms")  # the target first
     rated = dict(zip(worth.header, worth.rows[0], strict=True))
     assert rated["R@1 test"] == "84.0 %" and rated["Spearman"] == "0.840"
@@ -224,5 +229,5 @@ def test_rows_that_did_not_run_keep_their_committed_figures(tmp_path, monkeypatc
 def test_damaged_results_are_named(tmp_path):
     path = tmp_path / "results.json"
     path.write_text('{"schema_version": 0, "rows": []}')
-    with pytest.raises(InputError, match=r"results.json: not the matrix's results: schema_version 0"):
+    with pytest.raises(InputError, match=r"results.json: not the ablation's results: schema_version 0"):
         results.load(path)

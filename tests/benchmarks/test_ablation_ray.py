@@ -1,4 +1,4 @@
-"""The matrix's jobs as Ray tasks: side by side, on a cluster too, and again where a worker dies."""
+"""The ablation's jobs as Ray tasks: side by side, on a cluster too, and again where a worker dies."""
 
 import json
 import os

@@ -18,10 +18,10 @@ from tests.conftest import ROOT
 FLAGS = ["--no-data", "--no-device", "--weeks", "1", "--prefer", "speed"]
 NAMES = ["small", "medium", "large", "untrained", "unknown"]
 MATRIX = [
-    result("small", minsns=12, mb=4, r1=0.7),
-    result("medium", minsns=36, mb=4.5, r1=0.8),  # 18 ms; 19.8 at the slowest rate
-    result("large", minsns=300, mb=30, r1=0.9, parameters=40_000_000),
-    result("untrained", minsns=10, mb=3, r1=None, trained=False),
+    result("small", m_instructions=12, mb=4, r1=0.7),
+    result("medium", m_instructions=36, mb=4.5, r1=0.8),  # 18 ms; 19.8 at the slowest rate
+    result("large", m_instructions=300, mb=30, r1=0.9, parameters=40_000_000),
+    result("untrained", m_instructions=10, mb=3, r1=None, trained=False),
 ]
 
 
@@ -90,7 +90,9 @@ def test_flags_alone_are_enough():
     fitting = {c["name"]: c["figures"]["phones"] for c in answer["candidates"] if not c["obstacles"]}
     assert answer["fits"] is bool(fitting)
     if fitting:
-        assert answer["preset"] == min(fitting, key=lambda name: fitting[name]["a76"]["encode"]["minsns"])
+        assert answer["preset"] == min(
+            fitting, key=lambda name: fitting[name]["a76"]["encode"]["m_instructions"]
+        )
     shown = run(*FLAGS).stdout
     assert shown.startswith(f"{answer['preset']}\n") and f"make export PRESET={answer['preset']}" in shown
 

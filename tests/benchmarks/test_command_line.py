@@ -41,8 +41,8 @@ def test_bad_use_is_one_line_and_exit_2(arguments, said, capsys, tmp_path):
 def measured(monkeypatch):
     """Stands in for the measurement, which has its own tests."""
     rows = (
-        Row(OURS, "pocket-encoder", file_bytes=5_000_000, minsns=40.0),
-        Row("aeq-dynamic-int8", "ai-edge-quantizer", file_bytes=7_000_000, minsns=100.0),
+        Row(OURS, "pocket-encoder", file_bytes=5_000_000, m_instructions=40.0),
+        Row("aeq-dynamic-int8", "ai-edge-quantizer", file_bytes=7_000_000, m_instructions=100.0),
     )
     monkeypatch.setattr(command, "prepare", lambda *arguments: None)
     found = Comparison("tiny", Weights.from_dict(weights_entry("random")), 4, "a76", rows)

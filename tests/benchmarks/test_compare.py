@@ -1,4 +1,4 @@
-"""A comparison end to end on the toy bundle, with one real peer and peers that fail."""
+"""A comparison end to end on the toy bundle, with one real baseline and baselines that fail."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.baselines import PEERS, Peer
+from benchmarks.baselines import BASELINES, Baseline
 from benchmarks.chart import write_chart
 from benchmarks.compare import Comparison, compare
 from benchmarks.inputs import Inputs, prepare
@@ -18,14 +18,14 @@ from runtime.errors import InputError
 from tests.conftest import ROOT
 
 TINY = ROOT / "tests" / "data" / "tiny_bundle"
-FLOAT = Peer("float", "copy", "tests.benchmarks.peers", "a copy", ("numpy",))
-REAL = Peer(
+FLOAT = Baseline("float", "copy", "tests.benchmarks.baselines", "a copy", ("numpy",))
+REAL = Baseline(
     "dynamic", "ai-edge-quantizer", "benchmarks.baselines.ai_edge_quantizer", "its recipe",
     ("ai-edge-quantizer",), "dynamic_wi8_afp32", "float",
 )  # fmt: skip
-CRASH = Peer("crash", "converter", "tests.benchmarks.peers", "", ("numpy",), "crash")
-AFTER = Peer("after", "converter", "tests.benchmarks.peers", "", ("numpy",), "", "crash")
-GARBAGE = Peer("garbage", "converter", "tests.benchmarks.peers", "", ("numpy",), "garbage")
+CRASH = Baseline("crash", "converter", "tests.benchmarks.baselines", "", ("numpy",), "crash")
+AFTER = Baseline("after", "converter", "tests.benchmarks.baselines", "", ("numpy",), "", "crash")
+GARBAGE = Baseline("garbage", "converter", "tests.benchmarks.baselines", "", ("numpy",), "garbage")
 ALL = (FLOAT, REAL, CRASH, AFTER, GARBAGE)
 
 
@@ -34,7 +34,7 @@ def measured(root: Path, *, only=(), said=None) -> Comparison:
     inputs = Inputs(bundle.manifest["config"], TINY / "none", TINY / "golden.npz", "tiny")
     said = said if said is not None else []
     steps = lambda done, total, what: said.append((done, total, what))  # noqa: E731
-    return compare(bundle, inputs, root, peers=ALL, only=only, emulate=False, on_progress=steps)
+    return compare(bundle, inputs, root, baselines=ALL, only=only, emulate=False, on_progress=steps)
 
 
 @pytest.fixture(scope="module")
@@ -53,8 +53,8 @@ def test_a_real_peer_is_measured(rows):
     assert not real.error and real.version and real.how == "its recipe"
     assert 0 < real.file_bytes != rows["float"].file_bytes
     assert real.p50_ms > 0 and real.ratio > 0 and real.load_ms > 0 and real.export_s > 0
-    assert 0.9 < real.cosine_min <= real.cosine_mean <= 1 and -1 <= real.centred_cosine_min <= 1
-    assert rows["float"].centred_cosine_min == pytest.approx(1, abs=1e-6)
+    assert 0.9 < real.cosine_min <= real.cosine_mean <= 1 and -1 <= real.mean_centred_cosine_min <= 1
+    assert rows["float"].mean_centred_cosine_min == pytest.approx(1, abs=1e-6)
     assert ours.ratio == 1 and ours.file_bytes == (TINY / "encoder.tflite").stat().st_size
 
 
@@ -70,7 +70,7 @@ def test_files_that_do_not_open_are_a_row_with_its_error(rows):
 
 
 def test_without_the_emulator_the_rows_say_so(rows):
-    assert rows[OURS].minsns is None and rows[OURS].not_counted == "not asked for"
+    assert rows[OURS].m_instructions is None and rows[OURS].not_counted == "not asked for"
 
 
 def test_progress_reaches_its_end(found):
@@ -92,9 +92,11 @@ def test_chart_is_a_picture(found, tmp_path):
 
 
 def test_sources_come_before_what_starts_from_them():
-    names = [peer.name for peer in PEERS]
+    names = [baseline.name for baseline in BASELINES]
     assert len(set(names)) == len(names)
-    assert all(peer.source in names[: names.index(peer.name)] for peer in PEERS if peer.source)
+    assert all(
+        baseline.source in names[: names.index(baseline.name)] for baseline in BASELINES if baseline.source
+    )
 
 
 def test_weights_that_are_not_the_bundles_are_refused(tmp_path):

@@ -11,9 +11,11 @@ from runtime.errors import InputError
 from runtime.provenance import Weights
 from tests.made_weights import weights_entry
 
-OWN = Row(OURS, "pocket-encoder", file_bytes=5_000_000, minsns=40.0, ratio=1.0, centred_cosine_min=0.96)
-FLOAT = Row("float", "tool", "1.0", "tool(x | y)", file_bytes=25_000_000, minsns=120.0, ratio=2.5)
-SMALL = Row("small", "tool", "1.0", file_bytes=4_000_000, minsns=200.0, centred_cosine_min=0.5)
+OWN = Row(
+    OURS, "pocket-encoder", file_bytes=5_000_000, m_instructions=40.0, ratio=1.0, mean_centred_cosine_min=0.96
+)
+FLOAT = Row("float", "tool", "1.0", "tool(x | y)", file_bytes=25_000_000, m_instructions=120.0, ratio=2.5)
+SMALL = Row("small", "tool", "1.0", file_bytes=4_000_000, m_instructions=200.0, mean_centred_cosine_min=0.5)
 BROKEN = Row("broken", "tool", error="RuntimeError: no kernel for <Frobnicate>")
 UNCOUNTED = Row("program", "tool", file_bytes=26_000_000, not_counted="the emulated engines do not run .pte")
 
@@ -29,7 +31,7 @@ def test_the_best_peer_has_the_fewest_instructions():
 
 
 def test_a_row_that_does_not_run_is_no_choice():
-    stopped = SMALL.having(minsns=10.0, error="does not run here: ended by SIGABRT")
+    stopped = SMALL.having(m_instructions=10.0, error="does not run here: ended by SIGABRT")
     verdict = judge([OWN, FLOAT, stopped])
     assert verdict.best_peer is FLOAT and verdict.smallest
 
@@ -38,11 +40,11 @@ def test_a_row_that_does_not_run_is_no_choice():
     ("rows", "said"),
     [
         ([OWN, FLOAT], "float, 120.0 M: 3.00 x ours (40.0 M); ours is the smallest, 5.00 MB (next: float, 25.00 MB)"),
-        ([OWN, SMALL], "small, 200.0 M, centred cosine 0.5000: 5.00 x ours (40.0 M); ours is not the smallest: 5.00 MB, small 4.00 MB"),
-        ([OWN, UNCOUNTED], "no peer's instructions were counted; ours is the smallest"),
-        ([OWN.having(minsns=None), FLOAT], "best peer: float, 120.0 M instructions; ours were not counted"),
-        ([OWN, BROKEN], "no peer's instructions were counted; no peer has files to compare sizes with"),
-        ([OWN], "no peer has files"),
+        ([OWN, SMALL], "small, 200.0 M, mean-centred cosine 0.5000: 5.00 x ours (40.0 M); ours is not the smallest: 5.00 MB, small 4.00 MB"),
+        ([OWN, UNCOUNTED], "no baseline's instructions were counted; ours is the smallest"),
+        ([OWN.having(m_instructions=None), FLOAT], "best baseline: float, 120.0 M instructions; ours were not counted"),
+        ([OWN, BROKEN], "no baseline's instructions were counted; no baseline has files to compare sizes with"),
+        ([OWN], "no baseline has files"),
     ],
 )  # fmt: skip
 def test_verdict_line(rows, said):
@@ -81,7 +83,7 @@ def test_json_carries_the_verdict():
         "smallest": True,
         "smallest_peer": "float",
     }
-    assert found["rows"][0]["minsns"] == 40.0
+    assert found["rows"][0]["m_instructions"] == 40.0
 
 
 def test_docs_keep_what_stands_around_the_marks(tmp_path):

@@ -51,7 +51,7 @@ def test_it_refuses_what_build_refuses(values):
     with pytest.raises(ConfigError) as told:
         check_options(config)
     with pytest.raises(ConfigError) as built:
-        build(config, settle=False)
+        build(config, initialize=False)
     assert str(told.value).split(", or timm/NAME")[0] == str(built.value).split(", or timm/NAME")[0]
 
 

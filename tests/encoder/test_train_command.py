@@ -79,7 +79,9 @@ def test_a_run_leaves_an_encoder_its_curves_and_its_figures(run):
     lines = [json.loads(line) for line in (run / "context" / "metrics.jsonl").read_text().splitlines()]
     assert [line["step"] for line in lines] == [1, 2, 3, 3] and lines[-1]["split"] == "validation"
     assert {"target", "caption", "boxes", "looks", "loss"} <= lines[0].keys()
-    assert {"r1", "r1_no_screen", "r1_no_text", "r1_no_user", "kind", "spread"} <= lines[-1].keys()
+    assert {"r1", "r1_no_screen", "r1_no_text", "r1_no_user", "kind", "mean_pairwise_cosine"} <= lines[
+        -1
+    ].keys()
     assert (run / "context" / "curves.png").read_bytes().startswith(b"\x89PNG")
     summary = json.loads((run / "summary.json").read_text())
     assert summary["steps"] == 3 and summary["screens"] == {"train": 6, "validation": 6}
@@ -212,7 +214,7 @@ def test_frozen_vision_stays_as_it_is_and_its_tokens_are_read_once(train, run, t
 
 def test_the_vision_stage_comes_nearer_its_teacher_and_silent_blocks_stay_silent(train, run, tmp_path):
     weights = run / "encoder.safetensors"
-    known = ("--init", weights, "--teacher", weights, "--silence", "stages_0.0,stages_1.2")
+    known = ("--init", weights, "--teacher", weights, "--disable-blocks", "stages_0.0,stages_1.2")
     code, _ = train(*known, "--stage", "vision", "--steps", "8", "--rate", "0.001", "--rounded-share", "0.5")
     assert code == 0
     lines = [json.loads(line) for line in (tmp_path / "run/vision/metrics.jsonl").read_text().splitlines()]
@@ -258,7 +260,10 @@ def test_a_finished_run_is_published_with_its_card(run, tmp_path):
         (("--init", "gone.safetensors"), "gone.safetensors: no such weights file"),
         (("--teacher", "gone.safetensors"), "gone.safetensors: no such weights file"),
         (("--align", "gone.safetensors"), "gone.safetensors: no such weights file"),
-        (("--silence", "stages_2.0"), "no residual block 'stages_2.0'; it has: stages_0.0, stages_1.1"),
+        (
+            ("--disable-blocks", "stages_2.0"),
+            "no residual block 'stages_2.0'; it has: stages_0.0, stages_1.1",
+        ),
         (("--stage", "vision"), "--stage vision imitates another encoder: name it with --teacher"),
         (("--freeze-vision", "--teacher", "balanced"), "--freeze-vision cannot imitate a whole encoder"),
         (("--time-limit", "5"), "--time-limit and --steps exclude each other"),

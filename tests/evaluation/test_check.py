@@ -22,7 +22,7 @@ def bundle(tmp_path):
     """The tiny bundle with what an export says of itself: it passes everything."""
     folder = shutil.copytree(TINY, tmp_path / "bundle")
     paths = [
-        {"path": path, "profile": profile, "minsns": 1.0, "ms": ms, "ms_range": [ms, ms]}
+        {"path": path, "profile": profile, "m_instructions": 1.0, "ms": ms, "ms_range": [ms, ms]}
         for profile, ms in (("a76", 17.0), ("pixel2", 40.0))
         for path in ("encode", "keystroke")
     ]
@@ -127,7 +127,7 @@ def test_an_item_that_fails_fails_the_gate(check, bundle, item, change):
 
 
 def test_a_further_limit_fails_the_gate_too(bundle, capfd):
-    lost = {"name": "parity tflite int8 identification", "limit": 1.0, "relation": ">=", "value": 0.5, "unit": "",
+    lost = {"name": "parity tflite int8 self_retrieval", "limit": 1.0, "relation": ">=", "value": 0.5, "unit": "",
             "how": "parity screens", "pass": True}  # fmt: skip
     change_manifest(bundle, lambda manifest: manifest.update(budgets=[lost]))
     assert main(["check", str(bundle)]) == 1

@@ -11,12 +11,12 @@ from encoder import EncoderConfig, build
 from encoder.model import count_parameters
 from encoder.modules.global_view import GLOBAL_VIEWS
 from export.convert.tflite import write_tflite
-from export.passes import rewrite
-from export.quantize.recipe import load_plan
-from export.quantize.tflite import operators, quantize_tflite, without_idle_rules
+from export.passes import apply_passes
+from export.quantize.recipe import load_recipe
+from export.quantize.tflite import operators, quantize_tflite, without_unmatched_rules
 from runtime.bundle import PARTS, SIGNATURES, tensor_specs
 from runtime.engines import Engine
-from runtime.metrics import centred_cosine
+from runtime.metrics import mean_centred_cosine
 from tests.conftest import ROOT
 
 PAGE = (ROOT / "docs" / "adding_a_module.md").read_text(encoding="utf-8")
@@ -54,7 +54,7 @@ def test_the_pages_module_is_built_exported_quantized_and_run(config, tmp_path):
     known = inputs | {"screen_tokens": screen_tokens, "text_token": text_token}
 
     source, path = tmp_path / "encoder_fp32.tflite", tmp_path / "encoder.tflite"
-    write_tflite(rewrite(encoder), config, source)
+    write_tflite(apply_passes(encoder), config, source)
     samples = {
         part: [
             {name: known[name][row : row + 1] for name in SIGNATURES[part].inputs} for row in range(SAMPLES)
@@ -62,7 +62,7 @@ def test_the_pages_module_is_built_exported_quantized_and_run(config, tmp_path):
         for part in PARTS
     }
     quantize_tflite(
-        source, without_idle_rules(load_plan("my_encoder").tflite, operators(source)), samples, path
+        source, without_unmatched_rules(load_recipe("my_encoder").tflite, operators(source)), samples, path
     )
 
     for file, limit in ((source, 0.99999), (path, 0.9)):
@@ -71,7 +71,7 @@ def test_the_pages_module_is_built_exported_quantized_and_run(config, tmp_path):
             engine.compose({name: array[row : row + 1] for name, array in inputs.items()})["embedding"]
             for row in range(SAMPLES)
         ]
-        assert centred_cosine(np.concatenate(found), expected).min() > limit, file.name
+        assert mean_centred_cosine(np.concatenate(found), expected).min() > limit, file.name
     assert path.stat().st_size < source.stat().st_size / 3
 
 

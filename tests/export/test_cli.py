@@ -105,7 +105,7 @@ def test_bad_plan(tmp_path, refused):
     path = tmp_path / "plan.json"
     plan["tflite"]["rules"][0]["precision"] = "int3"
     path.write_text(json.dumps(plan))
-    assert "tflite.rules[0].precision is 'int3'; valid: static_int8" in refused("--plan", path)
+    assert "tflite.rules[0].precision is 'int3'; valid: static_int8" in refused("--recipe", path)
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from torch import nn
 from encoder import PRESETS, build
 from encoder.config import BYTE_BPE_SIZE
 from encoder.modules.mask_decoder import Positions
-from export.passes import rewrite
+from export.passes import apply_passes
 from export.passes.bands import BandedConv
 from export.passes.borders import BorderedConv, ColouredBorder, borders
 from export.passes.fold_input_scale import ByteBackbone, fold_input_scale
@@ -40,7 +40,7 @@ def test_a_rewritten_encoder_computes_the_same(name):
     _stir_norms(encoder)
     given = inputs(CONFIGS[name].get("image_size", (256, 128)))
     before = encoder.state_dict()
-    rewritten = rewrite(encoder)
+    rewritten = apply_passes(encoder)
     expected = encoder.encode_screen(given["image"])
     scale = max(1.0, float(expected.abs().max()))
     torch.testing.assert_close(rewritten.encode_screen(given["image"]), expected, atol=1e-5 * scale, rtol=0)

@@ -6,8 +6,8 @@ import torch
 from torch import nn
 
 from encoder import build
-from encoder.modules.disabled_blocks import silence
-from export.passes import rewrite
+from encoder.modules.disabled_blocks import disable_blocks
+from export.passes import apply_passes
 from export.passes.fold_batch_norm import fold_batch_norm
 from export.passes.head_layout import HeadLayout, head_layout
 from export.passes.patch_tokens import PatchTokens, patch_tokens
@@ -43,7 +43,7 @@ def test_a_rewritten_encoder_computes_the_same():
         "user": torch.randn(2, 64, generator=generator),
     }
     expected = encoder(**inputs)
-    rewritten = rewrite(encoder)
+    rewritten = apply_passes(encoder)
     torch.testing.assert_close(rewritten(**inputs), expected, atol=1e-5, rtol=0)
     assert not any(isinstance(child, nn.BatchNorm2d) for child in rewritten.modules())
     assert any(isinstance(child, nn.BatchNorm2d) for child in encoder.modules()), "the original was changed"
@@ -100,10 +100,10 @@ def test_other_backbones_pass_untouched():
 def test_silent_blocks_are_dropped_and_nothing_changes():
     encoder = build({}, seed=4)
     _stir_norms(encoder)
-    silence(encoder.backbone, ["stages_0.0", "stages_1.2"])
+    disable_blocks(encoder.backbone, ["stages_0.0", "stages_1.2"])
     image = torch.randint(0, 256, (2, 256, 128, 3), dtype=torch.uint8)
     expected = encoder.encode_screen(image)
-    rewritten = rewrite(encoder)
+    rewritten = apply_passes(encoder)
     torch.testing.assert_close(rewritten.encode_screen(image), expected, atol=1e-5, rtol=0)
     stages = rewritten.backbone.features
     assert [type(stages.get_submodule(name)) is nn.Identity for name in RESIDUAL] == [True, False, True]
@@ -112,6 +112,6 @@ def test_silent_blocks_are_dropped_and_nothing_changes():
 
 def test_silencing_a_block_that_is_none_lists_those_that_are():
     with pytest.raises(ValueError, match=r"no residual block 'stages_2\.0'; it has: " + ", ".join(RESIDUAL)):
-        silence(build({}).backbone, ["stages_0.0", "stages_2.0"])
+        disable_blocks(build({}).backbone, ["stages_0.0", "stages_2.0"])
     with pytest.raises(ValueError, match="it has: none"):
-        silence(build({"backbone": "mobilenetv3_small"}).backbone, ["stages_0.0"])
+        disable_blocks(build({"backbone": "mobilenetv3_small"}).backbone, ["stages_0.0"])

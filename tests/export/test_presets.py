@@ -63,15 +63,15 @@ def test_the_budgets_say_who_is_too_large(bundle):
 @pytest.mark.slow
 @pytest.mark.parametrize("bundle", LIMITS, indirect=True)
 def test_small_presets_keep_to_their_numbers(bundle):
-    minsns, most_bytes = LIMITS[bundle.manifest["preset"]]
+    m_instructions, most_bytes = LIMITS[bundle.manifest["preset"]]
     assert bundle.files["encoder.tflite"]["bytes"] <= most_bytes
     if "arm64" in bundle.manifest:
         costs = {
-            cost["signature"]: cost["minsns"]["a76"]
+            cost["signature"]: cost["m_instructions"]["a76"]
             for cost in bundle.manifest["arm64"]["costs"]
             if (cost["engine"], cost["precision"]) == ("tflite", "int8")
         }
-        assert sum(costs[part] for part in ("vision", "text", "fuse")) <= minsns
+        assert sum(costs[part] for part in ("vision", "text", "fuse")) <= m_instructions
 
 
 @pytest.mark.slow

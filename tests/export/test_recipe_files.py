@@ -14,11 +14,11 @@ import pytest
 from export.__main__ import main
 from export.quantize.expressions import LONGEST_NAME, problem
 from export.quantize.operators import ONNX_OPERATORS, OPERATORS
-from export.quantize.recipe import PLANS, load_plan
+from export.quantize.recipe import RECIPES, load_recipe
 from export.request import digest, read_request
 from tests.conftest import ROOT
 
-BALANCED = json.loads((PLANS / "balanced.json").read_text())
+BALANCED = json.loads((RECIPES / "balanced.json").read_text())
 DEEP = "[" * 100_000 + "]" * 100_000
 RULE = "tflite.rules[0]"
 
@@ -84,9 +84,9 @@ def rule(**fields: object) -> dict:
         (plan_with("onnx", "exclude", "text"), "onnx.exclude is 'text'; it must be a list of expressions"),
         (plan_with("onnx", "exclude", ["a", "*"]), "onnx.exclude[1] is '*'; it is not a regular expression"),
         (plan_with("onnx", "exclude", [5]), "onnx.exclude[0] is 5; it must be an expression"),
-        (plan_with("onnx", "seven_bit_weights", None), "onnx.seven_bit_weights is None; it must be a list"),
-        (plan_with("onnx", "seven_bit_weights", "text"), "onnx.seven_bit_weights is 'text'; it must be a list"),
-        (plan_with("onnx", "seven_bit_weights", ["encode"]), "onnx.seven_bit_weights[0] is 'encode'; valid: vision"),
+        (plan_with("onnx", "reduce_range", None), "onnx.reduce_range is None; it must be a list"),
+        (plan_with("onnx", "reduce_range", "text"), "onnx.reduce_range is 'text'; it must be a list"),
+        (plan_with("onnx", "reduce_range", ["encode"]), "onnx.reduce_range[0] is 'encode'; valid: vision"),
         (plan_with("onnx", "calibration", 10**60), "onnx.calibration is 1000000000"),
     ],
 )  # fmt: skip
@@ -94,7 +94,7 @@ def test_a_bad_recipe_is_one_line_before_any_work(tmp_path, capsys, plan, said):
     path, out = tmp_path / "plan.json", tmp_path / "bundle"
     path.write_text(plan if isinstance(plan, str) else json.dumps(plan))
     begin = time.perf_counter()
-    code = main(["balanced", "--plan", str(path), "--out", str(out)])
+    code = main(["balanced", "--recipe", str(path), "--out", str(out)])
     took = time.perf_counter() - begin
     error = capsys.readouterr().err
     assert code == 2 and error.startswith(f"error: {path}: {said}"), error
@@ -115,7 +115,7 @@ def test_bad_input_is_refused_without_loading_torch(tmp_path):
 import sys
 from export.__main__ import main
 plan, config, folder, bundle = sys.argv[1:]
-commands = (["--plan", plan], ["--config", config], ["--calibration-data", folder], ["check", "--out", bundle])
+commands = (["--recipe", plan], ["--config", config], ["--calibration-data", folder], ["check", "--out", bundle])
 codes = [main([*command]) for command in commands]
 print(codes, {"torch", "onnx", "ai_edge_quantizer", "transformers", "timm"} & set(sys.modules))
 """
@@ -180,15 +180,17 @@ def test_whether_idle_rules_are_dropped_decides_what_is_exported(tmp_path):
     config = tmp_path / "config.json"
     config.write_text("{}")
     general = read_request("mine", config_file=config, out=tmp_path / "out")
-    given = read_request("mine", config_file=config, plan_file=PLANS / "default.json", out=tmp_path / "out")
+    given = read_request(
+        "mine", config_file=config, recipe_file=RECIPES / "default.json", out=tmp_path / "out"
+    )
     assert general.plan.general and not given.plan.general
     assert general.plan.to_dict() == given.plan.to_dict()
     assert digest(general.inputs()["plan"]) != digest(given.inputs()["plan"])
 
 
 def test_a_recipe_survives_its_own_file(tmp_path):
-    for path in sorted(PLANS.glob("*.json")):
+    for path in sorted(RECIPES.glob("*.json")):
         if not path.name.endswith(".search.json"):
-            plan = load_plan("any", path)
+            plan = load_recipe("any", path)
             (tmp_path / path.name).write_text(json.dumps(plan.to_dict()))
-            assert load_plan("any", tmp_path / path.name) == plan
+            assert load_recipe("any", tmp_path / path.name) == plan

@@ -8,22 +8,22 @@ import pytest
 from evaluation.arm64.profiles import choose
 from evaluation.arm64.toolchain import open_toolchain
 from export.__main__ import main
-from export.quantize.recipe import PLANS, Rule, TflitePlan, load_plan
+from export.quantize.recipe import RECIPES, Rule, TfliteRecipe, load_recipe
 from export.quantize.search.groups import Group, integer_groups, unit_of
 from export.quantize.search.report import draw
 from export.quantize.search.search import Point, Search, Sensitivity, bargains, cheapest, search
 from export.quantize.search.trial import Trial, Trials
 from export.quantize.tflite import operators
 
-PLAN = TflitePlan("fp16", "min_max", (Rule("net", ("CONV_2D", "FULLY_CONNECTED"), "static_int8"),))
+PLAN = TfliteRecipe("fp16", "min_max", (Rule("net", ("CONV_2D", "FULLY_CONNECTED"), "static_int8"),))
 
 
 def _group(name: str, signature: str = "vision") -> Group:
     return Group(signature, name, (f"net/{name};",), ("CONV_2D",))
 
 
-def _trial(minsns: float, cosine: float = 0.99, file_bytes: int = 4_000_000) -> Trial:
-    return Trial({"vision": minsns, "text": 2.0, "fuse": 0.2}, file_bytes, cosine, cosine)
+def _trial(m_instructions: float, cosine: float = 0.99, file_bytes: int = 4_000_000) -> Trial:
+    return Trial({"vision": m_instructions, "text": 2.0, "fuse": 0.2}, file_bytes, cosine, cosine)
 
 
 @pytest.mark.parametrize(
@@ -56,7 +56,7 @@ def test_groups_hold_what_the_plan_computes_in_integers():
     ]
     rule = groups[0].rule("float")
     assert rule.precision == "float"
-    floated = TflitePlan(PLAN.arithmetic, PLAN.calibration, (*PLAN.rules, rule))
+    floated = TfliteRecipe(PLAN.arithmetic, PLAN.calibration, (*PLAN.rules, rule))
     assert [group.signature for group in integer_groups(floated, found)] == ["text"]
 
 
@@ -135,7 +135,7 @@ def test_the_picture_shows_every_plan(tmp_path):
 
 
 def test_explaining_needs_a_committed_search(capsys, monkeypatch, tmp_path):
-    monkeypatch.setattr("export.quantize.search.command.PLANS", tmp_path)
+    monkeypatch.setattr("export.quantize.search.command.RECIPES", tmp_path)
     assert main(["search", "balanced", "--explain"]) == 2
     assert "no search is committed" in capsys.readouterr().err
 
@@ -143,14 +143,14 @@ def test_explaining_needs_a_committed_search(capsys, monkeypatch, tmp_path):
 def test_the_committed_search_explains_the_committed_plan(capsys):
     """Its plan is the cheapest that was tried of those within the limits."""
     assert main(["search", "balanced", "--explain"]) == 0
-    found = json.loads((PLANS / "balanced.search.json").read_text())
+    found = json.loads((RECIPES / "balanced.search.json").read_text())
     assert f"chosen on a76: {found['chosen']}, the fewest" in " ".join(capsys.readouterr().out.split())
     fit = [
         point for point in found["points"]
         if point["cosine_min"] >= found["limits"]["cosine_min"]
         and point["file_bytes"] <= found["limits"]["file_bytes"]
     ]  # fmt: skip
-    assert min(fit, key=lambda point: sum(point["minsns"].values()))["name"] == found["chosen"]
+    assert min(fit, key=lambda point: sum(point["m_instructions"].values()))["name"] == found["chosen"]
 
 
 def test_a_trial_measures_a_real_file_on_the_emulated_phone(bundle_dir, tmp_path):
@@ -158,14 +158,16 @@ def test_a_trial_measures_a_real_file_on_the_emulated_phone(bundle_dir, tmp_path
     with np.load(bundle_dir / "golden.npz", allow_pickle=False) as golden:
         arrays = {name: array[:9] for name, array in golden.items()}
     trials = Trials(source, arrays, choose(None)[0], open_toolchain(), tmp_path)
-    plan = load_plan("balanced").tflite
+    plan = load_recipe("balanced").tflite
     groups = integer_groups(plan, operators(source))
     assert {group.signature for group in groups} == {"vision", "text", "fuse"} and len(groups) > 30
     given = trials.measure(plan)
     shipped = json.loads((bundle_dir / "manifest.json").read_text())["arm64"]
     counted = next(row for row in shipped["paths"] if row["path"] == "encode" and row["profile"] == "a76")
-    assert given.encode_minsns == pytest.approx(counted["minsns"], rel=0.01)
+    assert given.encode_m_instructions == pytest.approx(counted["m_instructions"], rel=0.01)
     wide = next(group for group in groups if group.name == "fusion.linear1")
-    floated = trials.measure(TflitePlan(plan.arithmetic, plan.calibration, (*plan.rules, wide.rule("float"))))
+    floated = trials.measure(
+        TfliteRecipe(plan.arithmetic, plan.calibration, (*plan.rules, wide.rule("float")))
+    )
     assert floated.file_bytes > given.file_bytes + 500_000  # 1024 x 256 weights in four bytes instead of one
     assert len(list(tmp_path.glob("*.json"))) == 2

@@ -8,12 +8,12 @@ from torch import nn
 
 from export.convert.tflite import quiet
 from export.quantize.layers import walk
-from export.quantize.recipe import Rule, TflitePlan
+from export.quantize.recipe import Rule, TfliteRecipe
 from export.quantize.tflite import quantize_tflite
 from runtime.engines import open_model
 
 WIDTH = 16
-PLAN = TflitePlan("fp32", "min_max", (Rule(".*", ("FULLY_CONNECTED",), "static_int8"),))
+PLAN = TfliteRecipe("fp32", "min_max", (Rule(".*", ("FULLY_CONNECTED",), "static_int8"),))
 
 
 class TwiceAndOnce(nn.Module):

@@ -10,7 +10,7 @@ from encoder import EncoderConfig
 from encoder.weights import load_encoder
 from export.quantize.layers import walk
 from export.quantize.packed_embeddings import pack, pack_lookups, unpack
-from export.quantize.tensor_names import restored
+from export.quantize.tensor_names import with_tensor_names
 from runtime.bundle import Bundle
 
 SCHEMA = flatbuffer_utils.schema_fb
@@ -79,7 +79,7 @@ def test_lookups_that_the_plan_does_not_name_stay(bundle):
 def test_the_shipped_file_carries_no_module_paths_and_gets_them_back(bundle, golden):
     shipped, source = bundle.path / "encoder.tflite", bundle.path / "encoder_fp32.tflite"
     assert b"torch.nn" not in shipped.read_bytes() and b"encoder." not in shipped.read_bytes()
-    named = restored(shipped, source)
+    named = with_tensor_names(shipped, source)
     names = {layer for *_, layer, _, _ in walk(source)}
     model = flatbuffer_utils.read_model_from_bytearray(bytearray(named))
     kept = {

@@ -24,9 +24,9 @@ from export.report.console import print_result
 WIDTHS = (60, 80, 120, 200)
 PARITY = {
     ("tflite", "fp32"): {"max_abs": 8.6e-06},
-    ("tflite", "int8"): {"centred_cosine_min": 0.9743, "identification": 1.0},
+    ("tflite", "int8"): {"mean_centred_cosine_min": 0.9743, "self_retrieval": 1.0},
     ("onnx", "fp32"): {"max_abs": 7.6e-06},
-    ("onnx", "int8"): {"centred_cosine_min": 0.9512, "identification": 1.0},
+    ("onnx", "int8"): {"mean_centred_cosine_min": 0.9512, "self_retrieval": 1.0},
 }
 NOWHERE = "the ARM64 emulator cannot be set up: apt-get, apt-cache, dpkg, dpkg-deb not found; it needs Debian"
 
@@ -47,9 +47,9 @@ def verdicts(
     shipped = {
         "engine": "tflite", "precision": "int8",
         "retrieval": {"test": {"all": {"r1": share}}},
-        "kind": {split: {"accuracy": {"all": share}} for split in ("test", "unseen_kit")},
-        "spearman": share[0], "spread": 0.02 + worse, "regions": {"test": {"mean": share[0]}},
-        "kept": {"r1": share[0]}, "centred_cosine": {"min": share[0]},
+        "screen_class": {split: {"accuracy": {"all": share}} for split in ("test", "unseen_kit")},
+        "spearman": share[0], "mean_pairwise_cosine": 0.02 + worse, "regions": {"test": {"mean": share[0]}},
+        "retention": {"r1": share[0]}, "mean_centred_cosine": {"min": share[0]},
         "fidelity": {
             part: {"n": 600} | {figure: limit + 0.01 - worse for figure, limit in limits.items()}
             for part, limits in FIDELITY["tflite"].items()
@@ -61,7 +61,7 @@ def verdicts(
             {"name": f"parity with {against}, tflite int8, {metric}", "profile": "a76", "limit": limit,
              "relation": ">=", "value": 1.0 - worse, "unit": "", "gated": True}
             for against in ("pytorch", "host")
-            for metric, limit in (("centred_cosine_min", 0.95), ("identification", 1.0))
+            for metric, limit in (("mean_centred_cosine_min", 0.95), ("self_retrieval", 1.0))
         ],
     }  # fmt: skip
     size = int(4_684_072 * (1 + worse))
@@ -115,12 +115,12 @@ def test_every_verdict_has_a_whole_line_and_there_are_at_most_14(width):
 
 @pytest.mark.parametrize("width", WIDTHS)
 def test_what_fails_has_a_line_of_its_own_with_limit_and_value(width):
-    worse = {**PARITY, ("onnx", "int8"): {"centred_cosine_min": 0.9123, "identification": 0.9688}}
+    worse = {**PARITY, ("onnx", "int8"): {"mean_centred_cosine_min": 0.9123, "self_retrieval": 0.9688}}
     shown = verdict_lines(screen(width, verdicts(worse)))
     failed = [line.split() for line in shown if "FAIL" in line]
     assert [line[: line.index("FAIL")] for line in failed] == [
         ["ONNX", "INT8", "centred", "cosine", "0.9123", ">=", "0.95"],
-        ["ONNX", "INT8", "identification", "0.9688", ">=", "1"],
+        ["ONNX", "INT8", "self_retrieval", "0.9688", ">=", "1"],
     ]
     assert any(line.startswith("parity, INT8 (3 limits)") and "0.9743" in line for line in shown)
     assert len(shown) <= 14

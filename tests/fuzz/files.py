@@ -10,7 +10,7 @@ from pathlib import Path
 
 from calibration_data.samples import CALIBRATION_SPLITS, SampleError, read_samples
 from encoder.config import ConfigError, preset
-from export.quantize.recipe import PLANS, PlanError, load_plan
+from export.quantize.recipe import RECIPES, RecipeError, load_recipe
 from export.request import RequestError, read_request
 from runtime.bundle import Bundle
 from runtime.manifest import MANIFEST, BundleError, write_manifest
@@ -36,11 +36,11 @@ def recipe(chooser: random.Random, folder: Path) -> None:
     """A damaged quantization recipe: read, or refused."""
     path = folder / "recipe.json"
     given = json.loads(
-        chooser.choice(sorted(set(PLANS.glob("*.json")) - set(PLANS.glob("*.search.json")))).read_text()
+        chooser.choice(sorted(set(RECIPES.glob("*.json")) - set(RECIPES.glob("*.search.json")))).read_text()
     )
     path.write_bytes(damaged_json(given, chooser))
-    with refusals(PlanError):
-        load_plan("fuzz", path)
+    with refusals(RecipeError):
+        load_recipe("fuzz", path)
 
 
 def samples(chooser: random.Random, folder: Path) -> None:

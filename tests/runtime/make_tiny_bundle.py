@@ -208,7 +208,7 @@ def describe(folder: Path, entries: dict[str, dict]) -> dict[str, Any]:
         "tokenizer": {"type": "wordpiece", "vocab": "vocab.txt", "lowercase": True, "max_length": 64},
         "files": files,
         "limits": {
-            "parity": {"fp32": {"max_abs": 1e-4}, "int8": {"cosine_min": 0.99, "identification": 1.0}}
+            "parity": {"fp32": {"max_abs": 1e-4}, "int8": {"cosine_min": 0.99, "self_retrieval": 1.0}}
         },
     }
 

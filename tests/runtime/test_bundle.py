@@ -112,12 +112,12 @@ def set_key(*keys_and_value):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (set_key("schema_version", 1), "schema_version 1 is unknown, this runtime reads 2; export again"),
+        (set_key("schema_version", 1), "schema_version 1 is unknown, this runtime reads 3; export again"),
         (set_key("schema_version", 3), "schema_version 3 is unknown"),
-        (set_key("schema_version", 2.0), "schema_version 2.0 is unknown"),
+        (set_key("schema_version", 3.0), "schema_version 3.0 is unknown"),
         (set_key("schema_version", None), "schema_version None is unknown"),
         (set_key("schema_version", True), "schema_version True is unknown"),
-        (set_key("schema_version", "2"), "schema_version '2' is unknown"),
+        (set_key("schema_version", "3"), "schema_version '3' is unknown"),
         (set_key("schema_version", "y" * 30_000), "schema_version 'yyy"),
         (set_key("config", None), "'config' must be an object"),
         (set_key("config", "image_size", [0, 1]), "image_size"),
@@ -182,7 +182,7 @@ def test_a_manifest_is_not_what_another_tool_made_of_it(copied):
         "\ufeff" + path.read_text(),
         path.read_text() + "\n",
         json.dumps(manifest | {DIGEST: manifest[DIGEST].upper()}, indent=1) + "\n",
-        json.dumps({"schema_version": 2}),
+        json.dumps({"schema_version": 3}),
     ):
         path.write_text(text)
         with pytest.raises(BundleError, match=r"altered since its export|schema_version|not valid JSON"):

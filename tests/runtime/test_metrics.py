@@ -29,22 +29,22 @@ def test_cosine_of_zero_rows_is_defined():
     assert metrics.cosine(zero, one) == [0.0]
 
 
-def test_centred_cosine_sees_what_plain_cosine_hides():
+def test_mean_centred_cosine_sees_what_plain_cosine_hides():
     golden = np.array([[100.0, 1.0, 0.0], [100.0, -1.0, 0.0]])
     swapped = golden[::-1]
     assert metrics.cosine(swapped, golden).min() > 0.999
-    assert metrics.centred_cosine(swapped, golden) == pytest.approx([-1.0, -1.0])
+    assert metrics.mean_centred_cosine(swapped, golden) == pytest.approx([-1.0, -1.0])
 
 
 def test_identification_counts_rows_nearest_to_their_own():
     golden = np.eye(4)
-    assert metrics.identification(golden, golden) == 1.0
-    assert metrics.identification(golden[[1, 0, 2, 3]], golden) == 0.5
+    assert metrics.self_retrieval(golden, golden) == 1.0
+    assert metrics.self_retrieval(golden[[1, 0, 2, 3]], golden) == 0.5
 
 
 def test_identification_takes_a_tie_of_equal_golden_rows_as_found():
     golden = np.array([[0.1, 0.7], [0.1, 0.7], [0.5, 0.3]], np.float32)
-    assert metrics.identification(golden, golden) == 1.0
+    assert metrics.self_retrieval(golden, golden) == 1.0
 
 
 def test_a_value_that_is_not_a_number_stays_visible():

@@ -37,7 +37,7 @@ def test_limits_gate_where_they_mean_something(tiny):
     gated = {(row.precision, row.signature): [check.metric for check in row.checks] for row in rows}
     assert gated == {
         **{("int8", part): [] for part in ("vision", "text", "fuse")},
-        **{("int8", whole): ["cosine_min", "identification"] for whole in ("encode", "composed")},
+        **{("int8", whole): ["cosine_min", "self_retrieval"] for whole in ("encode", "composed")},
         **{("fp32", name): ["max_abs"] for name in ("vision", "text", "fuse", "encode", "composed")},
     }
 
@@ -50,8 +50,8 @@ def test_a_wrong_embedding_fails(copied):
     rows = {row.signature: row for row in parity.measure(Bundle.load(copied), ["tflite"], ["int8"])}
     assert rows["vision"].passed and rows["text"].passed
     assert not rows["encode"].passed
-    assert rows["encode"].identification == 0.5
-    assert rows["encode"].centred_cosine_min < 0.5
+    assert rows["encode"].self_retrieval == 0.5
+    assert rows["encode"].mean_centred_cosine_min < 0.5
 
 
 def test_a_small_error_in_one_signature_fails_that_one_in_fp32(copied):

@@ -39,7 +39,7 @@ def make_prune_parser() -> Parser:
     add_run(parser, out="build/train/PRESET_pruned")
     add_lengths(parser)
     # A pruned encoder is always aligned with the whole one, and has the blocks that it has.
-    parser.set_defaults(align="", silence="")
+    parser.set_defaults(align="", disable_blocks="")
     return parser
 
 

@@ -1,1 +1,1 @@
-"""Searches the precision plan: what groups of layers cost in INT8, in accuracy, instructions and bytes."""
+"""Searches a quantization recipe: what INT8 of a group costs in accuracy, instructions, bytes."""

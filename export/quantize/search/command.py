@@ -8,10 +8,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from encoder.config import PRESETS
-from evaluation.budgets import QUALITY_CENTRED
+from evaluation.budgets import PARITY_COSINE
 from evaluation.terminal.progress import engine_progress
 from evaluation.terminal.tables import open_console
-from export.quantize.recipe import PLANS, PlanError
+from export.quantize.recipe import RECIPES, RecipeError
 from export.quantize.search.report import draw, print_search
 from export.report.console import step_progress
 from export.request import ROOT, read_request
@@ -26,14 +26,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("preset", nargs="?", default="balanced", help=f"one of: {', '.join(PRESETS)} (default balanced)")
     add("--profile", help="phone of evaluation/arm64/profiles.toml (default: the target)")
-    add("--plan", type=Path, metavar="FILE", help="plan to start from (default: the preset's)")
+    add("--recipe", type=Path, metavar="FILE", help="plan to start from (default: the preset's)")
     add("--out", type=Path, metavar="DIR", help="where results go (default build/plan/PRESET)")
     add(
         "--cosine",
         type=float,
-        default=QUALITY_CENTRED,
+        default=PARITY_COSINE,
         metavar="X",
-        help="least centred cosine (default %(default)s)",
+        help="least mean-centred cosine (default %(default)s)",
     )
     add(
         "--bytes",
@@ -51,7 +51,7 @@ def run(options: argparse.Namespace) -> int:
     """Searches or explains; returns 0, or 1 where no plan keeps the limits.
 
     Raises:
-        PlanError: there is no committed search to explain, or the plan cannot be carried out.
+        RecipeError: there is no committed search to explain, or the plan cannot be carried out.
     """
     console = open_console()
     found = _committed(options.preset) if options.explain else _search(options)
@@ -69,15 +69,15 @@ def _search(options: argparse.Namespace) -> dict:
     from export.quantize.search.search import search
     from export.quantize.tflite import operators
 
-    request = read_request(options.preset, plan_file=options.plan)
+    request = read_request(options.preset, recipe_file=options.recipe)
     profile = choose([options.profile] if options.profile else None)[0]
     with step_progress(open_console(stderr=True)) as on_step:
         trials = open_trials(request, profile, on_step)
-    groups = integer_groups(request.plan.tflite, operators(trials.source))
+    groups = integer_groups(request.recipe.tflite, operators(trials.source))
     limits = {"cosine_min": options.cosine, "file_bytes": options.bytes}
     with engine_progress("calibrating") as on_trial:
-        trials.calibrate(request.plan.tflite)
-        found = search(request.plan.tflite, groups, trials, limits, on_trial)
+        trials.calibrate(request.recipe.tflite)
+        found = search(request.recipe.tflite, groups, trials, limits, on_trial)
     values = found.to_dict()
     out = options.out or ROOT / "build" / "plan" / options.preset
     out.mkdir(parents=True, exist_ok=True)
@@ -85,14 +85,14 @@ def _search(options: argparse.Namespace) -> dict:
     if options.write:
         folders.append(_committed_files(options.preset))
     for plan, search_file in folders if found.plan else []:
-        plan.write_text(json.dumps(replace(request.plan, tflite=found.plan).to_dict(), indent=1) + "\n")
+        plan.write_text(json.dumps(replace(request.recipe, tflite=found.plan).to_dict(), indent=1) + "\n")
         search_file.write_text(json.dumps(values, indent=1) + "\n")
     draw(values, out / "pareto.png")
     return values
 
 
 def _committed_files(preset: str) -> tuple[Path, Path]:
-    return PLANS / f"{preset}.json", PLANS / f"{preset}.search.json"
+    return RECIPES / f"{preset}.json", RECIPES / f"{preset}.search.json"
 
 
 def _committed(preset: str) -> dict:
@@ -100,6 +100,6 @@ def _committed(preset: str) -> dict:
     try:
         return json.loads(path.read_text())
     except FileNotFoundError:
-        raise PlanError(
+        raise RecipeError(
             f"{path}: no search is committed; run python -m export search {preset} --write"
         ) from None

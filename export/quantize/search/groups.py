@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from export.quantize.layers import short_name
-from export.quantize.recipe import Rule, TflitePlan
+from export.quantize.recipe import Rule, TfliteRecipe
 
 _UNITS = (
     r".*\.transformer\.\d+\.(?:attn|mlp)",
@@ -47,11 +47,11 @@ class Group:
         return Rule(f"^(?:{exact})$", self.operators, precision)
 
 
-def integer_groups(plan: TflitePlan, operators: Iterable[tuple[str, str, str]]) -> list[Group]:
+def integer_groups(plan: TfliteRecipe, operators: Iterable[tuple[str, str, str]]) -> list[Group]:
     """Groups the operators that a plan computes in integers.
 
     Args:
-        plan: the precision plan.
+        plan: the quantization recipe.
         operators: (signature, kind, layer) of every operator of the float file.
 
     Returns:
@@ -78,6 +78,6 @@ def unit_of(layer: str) -> str:
     return layer
 
 
-def _precision(plan: TflitePlan, kind: str, layer: str) -> str:
+def _precision(plan: TfliteRecipe, kind: str, layer: str) -> str:
     matching = [rule for rule in plan.rules if kind in rule.operators and re.search(rule.layers, layer)]
     return matching[-1].precision if matching else "float"

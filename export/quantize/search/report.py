@@ -20,7 +20,7 @@ def print_search(console: Console, found: Mapping[str, Any]) -> None:
     print_table(console, _groups(found))
     print_table(console, _points(found))
     limits = found["limits"]
-    kept = f"centred cosine >= {limits['cosine_min']}, file <= {limits['file_bytes'] / 1e6:.2f} MB"
+    kept = f"mean-centred cosine >= {limits['cosine_min']}, file <= {limits['file_bytes'] / 1e6:.2f} MB"
     if found["chosen"]:
         console.print(
             f"chosen on {found['profile']}: {found['chosen']}, the fewest instructions within {kept}"
@@ -33,15 +33,15 @@ def _groups(found: Mapping[str, Any]) -> Table:
     table = Table(
         title="in float instead, or as said: what each group would give back, and cost",
         title_justify="left",
-        caption=f"the {SHOWN} that matter most; mean centred cosine of embeddings on calibration screens",
+        caption=f"the {SHOWN} that matter most; mean-centred cosine, the mean of calibration screens",
     )
     for name in ("group", "signature"):
         table.add_column(name)
-    for name in ("cosine won", "M insns more", "kB more"):
+    for name in ("cosine won", "M instructions more", "kB more"):
         table.add_column(name, justify="right")
     for row in found["sensitivities"][:SHOWN]:
         table.add_row(
-            row["group"], row["signature"], f"{row['gain']:+.4f}", f"{row['minsns']:+.3f}",
+            row["group"], row["signature"], f"{row['gain']:+.4f}", f"{row['m_instructions']:+.3f}",
             f"{row['file_bytes'] / 1e3:+.0f}",
         )  # fmt: skip
     return table
@@ -50,12 +50,12 @@ def _groups(found: Mapping[str, Any]) -> Table:
 def _points(found: Mapping[str, Any]) -> Table:
     table = Table(title=f"plans tried on {found['profile']}", title_justify="left")
     table.add_column("plan")
-    for name in ("changed", "M insns", "MB", "cosine worst", "mean"):
+    for name in ("changed", "M instructions", "MB", "cosine worst", "mean"):
         table.add_column(name, justify="right")
     for point in found["points"]:
         style = "bold green" if point["name"] == found["chosen"] else ""
         table.add_row(
-            point["name"], str(len(point["changed"])), f"{sum(point['minsns'].values()):.2f}",
+            point["name"], str(len(point["changed"])), f"{sum(point['m_instructions'].values()):.2f}",
             f"{point['file_bytes'] / 1e6:.2f}", f"{point['cosine_min']:.4f}", f"{point['cosine_mean']:.4f}",
             style=style,
         )  # fmt: skip
@@ -71,12 +71,12 @@ def draw(found: Mapping[str, Any], path: Path) -> None:
 
     figure, axes = pyplot.subplots(figsize=(7, 4.2), dpi=120)
     for point in found["points"]:
-        x, y = sum(point["minsns"].values()), 1 - point["cosine_mean"]
+        x, y = sum(point["m_instructions"].values()), 1 - point["cosine_mean"]
         is_chosen = point["name"] == found["chosen"]
         axes.scatter(x, y, s=60 if is_chosen else 24, color="#0a7d34" if is_chosen else "#4477aa", zorder=3)
         axes.annotate(point["name"], (x, y), xytext=(4, 4), textcoords="offset points", fontsize=7)
     axes.set_xlabel(f"million instructions of an encode on {found['profile']}")
-    axes.set_ylabel("1 - mean centred cosine")
+    axes.set_ylabel("1 - mean mean-centred cosine")
     axes.set_title("Precision plans: cost against accuracy")
     axes.grid(alpha=0.3)
     figure.tight_layout()

@@ -6,14 +6,14 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from export.quantize.recipe import Rule, TflitePlan
+from export.quantize.recipe import Rule, TfliteRecipe
 from export.quantize.search.groups import Group
 from export.quantize.search.trial import Trial, Trials
 
 STEPS = 10
 """Groups that the front gives more precision at most, one after the other."""
 LEAST_GAIN = 0.0005
-"""Of mean centred cosine: a group that gives less back for more precision stays as it is."""
+"""Of mean mean-centred cosine: a group that gives less back for more precision stays as it is."""
 LEAST_COST = 0.01
 """Million instructions below which a group in float counts as free."""
 STARTS = {
@@ -32,15 +32,15 @@ class Sensitivity:
     Attributes:
         group: which.
         precision: the other one, `float` or `dynamic_int8`.
-        gain: mean centred cosine won.
-        minsns: million instructions more.
+        gain: mean mean-centred cosine won.
+        m_instructions: million instructions more.
         file_bytes: bytes more.
     """
 
     group: Group
     precision: str
     gain: float
-    minsns: float
+    m_instructions: float
     file_bytes: int
 
     @property
@@ -76,13 +76,13 @@ class Search:
     sensitivities: tuple[Sensitivity, ...]
     points: tuple[Point, ...]
     chosen: str | None
-    plan: TflitePlan | None
+    plan: TfliteRecipe | None
 
     def to_dict(self) -> dict[str, Any]:
         """Returns the search as JSON types, without the names of single layers."""
         rows = [
             {"signature": row.group.signature, "group": row.name, "gain": row.gain,
-             "minsns": row.minsns, "file_bytes": row.file_bytes}
+             "m_instructions": row.m_instructions, "file_bytes": row.file_bytes}
             for row in self.sensitivities
         ]  # fmt: skip
         points = [{"name": p.name, "changed": list(p.changed), **asdict(p.trial)} for p in self.points]
@@ -93,7 +93,7 @@ class Search:
 
 
 def search(
-    plan: TflitePlan,
+    plan: TfliteRecipe,
     groups: list[Group],
     trials: Trials,
     limits: dict[str, float],
@@ -127,7 +127,7 @@ def search(
     def worth(group: Group, precision: str) -> Sensitivity:
         rules = (*plan.rules, group.rule(precision))
         trial = measure(rules, f"{group.signature} {group.name} in {precision}")
-        more = round(trial.encode_minsns - base.encode_minsns, 4)
+        more = round(trial.encode_m_instructions - base.encode_m_instructions, 4)
         gain = round(base.noise - trial.noise, 5)
         return Sensitivity(group, precision, gain, more, trial.file_bytes - base.file_bytes)
 
@@ -152,7 +152,7 @@ def search(
 def bargains(rows: list[Sensitivity]) -> list[Sensitivity]:
     """The groups worth more precision, the most accuracy for an instruction first; each once, at its best."""
     worth = [row for row in rows if row.gain >= LEAST_GAIN]
-    worth.sort(key=lambda row: -row.gain / max(row.minsns, LEAST_COST))
+    worth.sort(key=lambda row: -row.gain / max(row.m_instructions, LEAST_COST))
     best: dict[tuple[str, str], Sensitivity] = {}
     for row in worth:
         best.setdefault((row.group.signature, row.group.name), row)
@@ -166,12 +166,12 @@ def cheapest(points: list[Point], limits: dict[str, float]) -> Point | None:
         for point in points
         if point.trial.cosine_min >= limits["cosine_min"] and point.trial.file_bytes <= limits["file_bytes"]
     ]
-    return min(within, key=lambda point: point.trial.encode_minsns, default=None)
+    return min(within, key=lambda point: point.trial.encode_m_instructions, default=None)
 
 
 def _plan_of(
-    point: Point, plan: TflitePlan, packed: tuple[Rule, ...], chosen: list[Sensitivity]
-) -> TflitePlan:
+    point: Point, plan: TfliteRecipe, packed: tuple[Rule, ...], chosen: list[Sensitivity]
+) -> TfliteRecipe:
     if point.name in STARTS:
         return replace(plan, rules=(*STARTS[point.name], *packed))
     changed = tuple(row.group.rule(row.precision) for row in chosen[: len(point.changed)])

@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from evaluation.arm64 import results
-from evaluation.arm64.emulator import GuestFile, run_guest
+from evaluation.arm64.emulator import TargetFile, run_on_target
 from evaluation.arm64.errors import Arm64Error
 from evaluation.sources import sources_digest
-from export.quantize.recipe import TflitePlan
-from export.quantize.tensor_names import slim
+from export.quantize.recipe import TfliteRecipe
+from export.quantize.tensor_names import strip_tensor_names
 from export.quantize.tflite import calibrate, quantize_tflite
 from runtime.bundle import PARTS, SIGNATURES, file_sha256
-from runtime.metrics import centred_cosine
+from runtime.metrics import mean_centred_cosine
 
 if TYPE_CHECKING:
     from evaluation.arm64.profiles import Profile
@@ -34,20 +34,20 @@ class Trial:
     """What a plan gives.
 
     Attributes:
-        minsns: signature -> million instructions of an inference on the profile.
+        m_instructions: signature -> million instructions of an inference on the profile.
         file_bytes: of the .tflite.
-        cosine_min, cosine_mean: centred cosine with the float embeddings, in the phone's arithmetic.
+        cosine_min, cosine_mean: mean-centred cosine with the float embeddings, in the phone's arithmetic.
     """
 
-    minsns: dict[str, float]
+    m_instructions: dict[str, float]
     file_bytes: int
     cosine_min: float
     cosine_mean: float
 
     @property
-    def encode_minsns(self) -> float:
+    def encode_m_instructions(self) -> float:
         """Million instructions of vision, text and fuse together."""
-        return sum(self.minsns.values())
+        return sum(self.m_instructions.values())
 
     @property
     def noise(self) -> float:
@@ -88,15 +88,15 @@ class Trials:
         self._ranges: dict | None = None
         self._base = [file_sha256(source), asdict(profile), toolchain.versions, sources_digest(__name__)]
 
-    def calibrate(self, plan: TflitePlan) -> None:
+    def calibrate(self, plan: TfliteRecipe) -> None:
         """Takes the ranges of activations once for all plans whose integer layers are among `plan`'s."""
         self._ranges = calibrate(self.source, plan, self.samples)
 
-    def measure(self, plan: TflitePlan) -> Trial:
+    def measure(self, plan: TfliteRecipe) -> Trial:
         """Tries a plan.
 
         Raises:
-            PlanError: a rule matches no operator.
+            RecipeError: a rule matches no operator.
             Arm64Error: the file does not run on the phone.
         """
         key = results.digest([*self._base, asdict(plan)])
@@ -106,26 +106,26 @@ class Trials:
             results.store(self.cache, key, known)
         return Trial(**known)
 
-    def _try(self, plan: TflitePlan) -> dict:
+    def _try(self, plan: TfliteRecipe) -> dict:
         with tempfile.TemporaryDirectory(prefix="pocket-plan-") as folder:
             work = Path(folder)
             path, inputs = work / "encoder.tflite", work / "inputs.npz"
             quantize_tflite(self.source, plan, self.samples, path, ranges=self._ranges)
-            slim(path, self.source)
+            strip_tensor_names(path, self.source)
             np.savez(inputs, **self.judged)
             rows = tuple(range(len(self.judged["image"])))
-            file = GuestFile(path, PARTS, rows, group="trial")
-            (work / "guest").mkdir()
-            guest = run_guest(self.toolchain, self.profile, [file], inputs, work / "guest")
-            for failure in guest.failures:
+            file = TargetFile(path, PARTS, rows, group="trial")
+            (work / "target").mkdir()
+            target = run_on_target(self.toolchain, self.profile, [file], inputs, work / "target")
+            for failure in target.failures:
                 raise Arm64Error(
                     f"a trial's file did not run: {failure.reason}: {json.dumps(failure.last_lines)}"
                 )
-            found = np.load(guest.outputs_dir / "trial" / "composed.embedding.npy")
-            cosines = centred_cosine(found, self.judged["embedding"])
-            counts = guest.counts[path.name]
+            found = np.load(target.outputs_dir / "trial" / "composed.embedding.npy")
+            cosines = mean_centred_cosine(found, self.judged["embedding"])
+            counts = target.counts[path.name]
             return {
-                "minsns": {part: round(min(counts[part]) / 1e6, 4) for part in PARTS},
+                "m_instructions": {part: round(min(counts[part]) / 1e6, 4) for part in PARTS},
                 "file_bytes": path.stat().st_size,
                 "cosine_min": round(float(cosines.min()), 5),
                 "cosine_mean": round(float(cosines.mean()), 5),

@@ -57,13 +57,14 @@ def test_updating_refuses_to_raise_unless_told_to(path):
 
 def test_other_presets_are_kept_and_a_new_one_is_not_judged(path):
     found = baseline.compare(report(99.0, "other"), baseline.load(path))
-    assert all(entry.passed and entry.committed_minsns is None for entry in found)
+    assert all(entry.passed and entry.committed_m_instructions is None for entry in found)
     baseline.update(report(99.0, "other"), path)
     assert baseline.load(path).keys() == {"toy", "other"}
 
 
 @pytest.mark.parametrize(
-    "text", ["", "{}", "[]", '{"minsns": {"toy": {"a76": {"vision": "much"}}}}', '{"minsns": 3}']
+    "text",
+    ["", "{}", "[]", '{"m_instructions": {"toy": {"a76": {"vision": "much"}}}}', '{"m_instructions": 3}'],
 )
 def test_a_broken_file_is_named_and_can_be_replaced(path, text: str):
     path.write_text(text)

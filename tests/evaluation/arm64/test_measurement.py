@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from evaluation import arm64
-from evaluation.arm64.emulator import GuestFile, run_guest
+from evaluation.arm64.emulator import TargetFile, run_on_target
 from evaluation.arm64.profiles import choose
 from runtime import metrics
 from runtime.bundle import BundleError
@@ -36,8 +36,8 @@ def test_every_model_and_signature_is_counted_and_checked(toolchain, tiny, run):
 def test_the_operators_add_up_to_the_count(toolchain, tiny):
     report = arm64.measure(tiny, ["a76"], [("tflite", "int8")])
     for part in PARTS:
-        operators = sum(cost.minsns for cost in report.operators if cost.signature == part)
-        assert operators == pytest.approx(report.minsns(part, "a76"), rel=0.05, abs=0.01)
+        operators = sum(cost.m_instructions for cost in report.operators if cost.signature == part)
+        assert operators == pytest.approx(report.m_instructions(part, "a76"), rel=0.05, abs=0.01)
 
 
 def test_unchanged_models_are_not_run_again(toolchain, tiny):
@@ -53,21 +53,21 @@ def test_a_core_without_dot_product_runs_other_kernels(toolchain, bundle_dir, tm
     for profile in choose(["a76", "pixel3a"]):
         work_dir = tmp_path / profile.name
         work_dir.mkdir()
-        files = [GuestFile(bundle_dir / "encoder.tflite", ("text",), (0,))]
-        guest = run_guest(toolchain, profile, files, bundle_dir / "golden.npz", work_dir)
-        counts[profile.name] = guest.counts["encoder.tflite"]["text"][0]
+        files = [TargetFile(bundle_dir / "encoder.tflite", ("text",), (0,))]
+        target = run_on_target(toolchain, profile, files, bundle_dir / "golden.npz", work_dir)
+        counts[profile.name] = target.counts["encoder.tflite"]["text"][0]
     assert counts["pixel3a"] > 1.2 * counts["a76"]
 
 
 def test_rows_of_a_heavy_model_are_thinned_out_evenly(toolchain, bundle_dir, tmp_path):
-    file = GuestFile(bundle_dir / "encoder.tflite", ("text",), tuple(range(32)), most_insns=1, fewest_rows=8)
+    file = TargetFile(bundle_dir / "encoder.tflite", ("text",), tuple(range(32)), most_insns=1, fewest_rows=8)
     (core,) = choose(["a76"])
-    guest = run_guest(toolchain, core, [file], bundle_dir / "golden.npz", tmp_path)
-    rows = guest.rows["encoder.tflite"]
+    target = run_on_target(toolchain, core, [file], bundle_dir / "golden.npz", tmp_path)
+    rows = target.rows["encoder.tflite"]
     assert len(rows) == 8 and (rows[0], rows[-1]) == (0, 31) and set(np.diff(rows)) == {4, 5}
-    found = np.load(guest.outputs_dir / "text.text_token.npy")[:, 0]
+    found = np.load(target.outputs_dir / "text.text_token.npy")[:, 0]
     right = np.load(bundle_dir / "golden.npz")["text_token"][list(rows), 0]
-    assert metrics.identification(found, right) == 1
+    assert metrics.self_retrieval(found, right) == 1
 
 
 @pytest.mark.parametrize("rows", [1, 8])  # of 8 rows, two processes run half each
@@ -75,12 +75,12 @@ def test_a_crash_is_shown_with_its_signal_and_the_others_still_run(toolchain, bu
     (core,) = choose(["a76"])
     older = dataclasses.replace(core, name="older", qemu_cpu="cortex-a72")  # lacks what its identity promises
     files = [
-        GuestFile(bundle_dir / "encoder.tflite", ("text",), tuple(range(rows))),
-        GuestFile(TINY / "fuse_fp32.onnx", ("fuse",), (0,)),
+        TargetFile(bundle_dir / "encoder.tflite", ("text",), tuple(range(rows))),
+        TargetFile(TINY / "fuse_fp32.onnx", ("fuse",), (0,)),
     ]
-    guest = run_guest(toolchain, older, files, bundle_dir / "golden.npz", tmp_path)
-    assert guest.counts.keys() == {"fuse_fp32.onnx"}
-    (failure,) = guest.failures
+    target = run_on_target(toolchain, older, files, bundle_dir / "golden.npz", tmp_path)
+    assert target.counts.keys() == {"fuse_fp32.onnx"}
+    (failure,) = target.failures
     assert failure.file == "encoder.tflite"
     assert "SIGILL" in failure.reason
     assert any("Illegal instruction" in line for line in failure.last_lines)
@@ -100,9 +100,9 @@ def test_counts_differ_between_fresh_processes_by_less_than_a_thousandth(toolcha
     for attempt in range(2):
         work_dir = tmp_path / str(attempt)
         work_dir.mkdir()
-        files = [GuestFile(bundle_dir / "encoder.tflite", PARTS, (0,))]
-        guest = run_guest(toolchain, choose(None)[0], files, bundle_dir / "golden.npz", work_dir)
-        counts.append([guest.counts["encoder.tflite"][part] for part in PARTS])
+        files = [TargetFile(bundle_dir / "encoder.tflite", PARTS, (0,))]
+        target = run_on_target(toolchain, choose(None)[0], files, bundle_dir / "golden.npz", work_dir)
+        counts.append([target.counts["encoder.tflite"][part] for part in PARTS])
     found = np.array(counts)  # [process, signature, sample]
     assert (found.max(axis=(0, 2)) / found.min(axis=(0, 2)) - 1 < 0.001).all()
 

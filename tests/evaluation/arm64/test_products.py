@@ -8,15 +8,15 @@ import pytest
 import torch
 from torch import nn
 
-from evaluation.arm64.emulator import GuestFile, run_guest
+from evaluation.arm64.emulator import TargetFile, run_on_target
 from evaluation.arm64.profiles import choose
 from export.convert.tflite import quiet
 from export.quantize import tflite
 from export.quantize.layers import layer_precisions
-from export.quantize.recipe import Rule, TflitePlan
+from export.quantize.recipe import Rule, TfliteRecipe
 from runtime.engines import open_model
 
-PLAN = TflitePlan("fp32", "min_max", (Rule(".*", ("FULLY_CONNECTED",), "static_int8"),))
+PLAN = TfliteRecipe("fp32", "min_max", (Rule(".*", ("FULLY_CONNECTED",), "static_int8"),))
 
 
 class Pool(nn.Module):
@@ -46,7 +46,7 @@ def made(tmp_path_factory):
     files = {"ours": folder / "ours.tflite", "naive": folder / "naive.tflite"}
     tflite.quantize_tflite(source, PLAN, {"main": samples}, files["ours"])
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(tflite, "products", lambda path: [])
+        patch.setattr(tflite, "activation_matmuls", lambda path: [])
         tflite.quantize_tflite(source, PLAN, {"main": samples}, files["naive"])
     np.savez(folder / "inputs.npz", masks=masks[:, 0], pixels=pixels[:, 0])
     return files, folder / "inputs.npz"
@@ -60,18 +60,18 @@ def test_they_stay_in_float_and_linear_layers_do_not(made):
 
 
 def test_only_so_an_older_core_computes_what_this_host_does(toolchain, made, tmp_path):
-    """The naive file shows that it is needed: once it passes, `products` can go."""
+    """The naive file shows that it is needed: once it passes, `activation_matmuls` can go."""
     files, inputs = made
     (core,) = choose(["pixel"])
-    guests = [GuestFile(path, ("main",), (0, 1), group=name) for name, path in files.items()]
-    guest = run_guest(toolchain, core, guests, inputs, tmp_path)
+    targets = [TargetFile(path, ("main",), (0, 1), group=name) for name, path in files.items()]
+    target = run_on_target(toolchain, core, targets, inputs, tmp_path)
     worst = {}
     with np.load(inputs) as arrays:
         for name, path in files.items():
             model = open_model(path)
             [(output, found)] = [
                 (file.stem.split(".")[1], np.load(file))
-                for file in (guest.outputs_dir / name).glob("main.*.npy")
+                for file in (target.outputs_dir / name).glob("main.*.npy")
             ]
             expected = [
                 model.run("main", {key: arrays[key][row : row + 1] for key in arrays})[output]

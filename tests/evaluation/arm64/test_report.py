@@ -12,13 +12,13 @@ from evaluation.arm64.report import Arm64Report, ParityRow, SignatureCost, signi
 from evaluation.budgets import arm64_parity_budgets
 
 
-def cost(signature: str, **minsns: float) -> SignatureCost:
-    return SignatureCost("tflite", "int8", "encoder.tflite", signature, minsns, 0.0)
+def cost(signature: str, **m_instructions: float) -> SignatureCost:
+    return SignatureCost("tflite", "int8", "encoder.tflite", signature, m_instructions, 0.0)
 
 
 def row(profile: str, value: float, passed: bool) -> ParityRow:
     check = {"metric": "cosine_min", "limit": 0.99, "value": value, "passed": passed}
-    figures = {"max_abs": 0.1, "cosine_min": value, "centred_cosine_min": 0.5, "identification": 1.0}
+    figures = {"max_abs": 0.1, "cosine_min": value, "mean_centred_cosine_min": 0.5, "self_retrieval": 1.0}
     return ParityRow(
         "tflite", "int8", profile, "composed", "pytorch", 2, **figures, checks=(check,), passed=passed
     )
@@ -65,11 +65,11 @@ def test_a_model_that_did_not_run_fails_the_report(report):
 def test_without_a_count_there_is_no_latency_and_no_pass(report):
     partial = dataclasses.replace(report, costs=report.costs[:2])
     assert partial.simulated_ms is None and not partial.passed
-    assert partial.minsns("keystroke", "a76") is None
+    assert partial.m_instructions("keystroke", "a76") is None
 
 
 def test_a_keystroke_is_text_and_fuse(report):
-    assert report.minsns("keystroke", "a76") == pytest.approx(2.5)
+    assert report.m_instructions("keystroke", "a76") == pytest.approx(2.5)
 
 
 def test_counts_are_rounded_so_that_reports_repeat():
@@ -81,5 +81,5 @@ def test_counts_are_rounded_so_that_reports_repeat():
 def test_operators_add_up_by_kind_and_by_who_ran_them():
     events = [("GEMM", "xnnpack", 6_000_000), ("ADD", "litert", 1_000_000), ("GEMM", "xnnpack", 3_000_000)]
     gemm, add = sum_operators("vision", events)
-    assert (gemm.operator, gemm.times, gemm.minsns, gemm.share) == ("GEMM", 2, 9.0, 0.9)
+    assert (gemm.operator, gemm.times, gemm.m_instructions, gemm.share) == ("GEMM", 2, 9.0, 0.9)
     assert (add.runner, add.share) == ("litert", 0.1)

@@ -13,7 +13,7 @@ from benchmarks import networks
 from benchmarks.published_latency import PUBLISHED_MS, TOLERANCE
 from evaluation import arm64
 from evaluation.arm64 import baseline
-from evaluation.arm64.emulator import GuestFile, run_guest
+from evaluation.arm64.emulator import TargetFile, run_on_target
 from evaluation.arm64.profiles import choose
 from evaluation.arm64.report import SHIPPED
 from evaluation.arm64.toolchain import cache_dir
@@ -32,8 +32,8 @@ def test_what_ships_computes_on_arm64_what_pytorch_computed(report):
 
 
 def test_nothing_of_what_ships_leaves_xnnpack_but_lookups(report):
-    elsewhere = sum(cost.minsns for cost in report.operators if cost.runner != "xnnpack")
-    assert elsewhere < 0.02 * report.minsns("encode", "a76")
+    elsewhere = sum(cost.m_instructions for cost in report.operators if cost.runner != "xnnpack")
+    assert elsewhere < 0.02 * report.m_instructions("encode", "a76")
 
 
 def test_what_ships_costs_no_more_than_committed(report):
@@ -56,11 +56,11 @@ def test_a_published_time_is_predicted(toolchain, tmp_path):
     network, profile = "MobileNet V3-Small", choose(["pixel3a"])[0]
     path = networks.build(network, "fp32", cache_dir() / "networks")
     np.savez(tmp_path / "inputs.npz", **{networks.IMAGE: networks.image()})
-    files = [GuestFile(path, (networks.SIGNATURE,), (0,))]
-    guest = run_guest(toolchain, profile, files, tmp_path / "inputs.npz", tmp_path)
-    minsns = guest.counts[path.name][networks.SIGNATURE][0] / 1e6
+    files = [TargetFile(path, (networks.SIGNATURE,), (0,))]
+    target = run_on_target(toolchain, profile, files, tmp_path / "inputs.npz", tmp_path)
+    m_instructions = target.counts[path.name][networks.SIGNATURE][0] / 1e6
     published = PUBLISHED_MS[network][profile.name]
-    assert profile.milliseconds(minsns) == pytest.approx(published, rel=TOLERANCE)
+    assert profile.milliseconds(m_instructions) == pytest.approx(published, rel=TOLERANCE)
 
 
 def add_a_layer(path: Path) -> None:

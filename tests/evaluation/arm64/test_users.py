@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from evaluation.arm64.emulator import GuestFile, run_guest
+from evaluation.arm64.emulator import TargetFile, run_on_target
 from evaluation.arm64.profiles import choose
 from runtime import metrics
 from runtime.bundle import SIGNATURES, Bundle
@@ -24,10 +24,10 @@ def test_they_give_embeddings_of_length_1_near_the_hosts(toolchain, bundle_dir, 
     assert np.isfinite(users).all() and users[0].any()
     np.savez(tmp_path / "inputs.npz", **arrays)
     model = bundle.file("encoder.tflite")
-    files = [GuestFile(model, ("fuse",), tuple(range(rows)))]
-    guest = run_guest(toolchain, *choose([name]), files, tmp_path / "inputs.npz", tmp_path)
-    assert not guest.failures
-    found = np.load(guest.outputs_dir / "fuse.embedding.npy")
+    files = [TargetFile(model, ("fuse",), tuple(range(rows)))]
+    target = run_on_target(toolchain, *choose([name]), files, tmp_path / "inputs.npz", tmp_path)
+    assert not target.failures
+    found = np.load(target.outputs_dir / "fuse.embedding.npy")
     host = open_model(model)
     inputs = [{key: arrays[key][row : row + 1] for key in SIGNATURES["fuse"].inputs} for row in range(rows)]
     expected = np.concatenate([host.run("fuse", row)["embedding"] for row in inputs])

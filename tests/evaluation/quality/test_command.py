@@ -25,10 +25,10 @@ from tests.runtime.test_cli import assert_refused, tree
 
 LINES = {
     "R@1 test": "right text first of 200, R@1",
-    "kind test": "TFLite INT8 kind test",
-    "kind unseen_kit": "TFLite INT8 kind unseen_kit",
+    "class test": "TFLite int8 class test",
+    "class unseen_kit": "TFLite int8 class unseen_kit",
     "Spearman": "text tower, Spearman",
-    "spread": "mean cosine of two screens",
+    "mean_pairwise_cosine": "mean cosine of two screens",
 }
 GREY = np.full((256, 128, 3), 128, np.uint8)
 
@@ -76,8 +76,8 @@ def test_kinds_sentences_and_spread(report, contexts, split_folder):
         chosen = [sample for sample in contexts if sample.split == split]
         guesses = [texts[encoder.rank(s.image, s.text, texts, s.user)[0].candidate] for s in chosen]
         right = [guess == sample.kind for guess, sample in zip(guesses, chosen, strict=True)]
-        assert row["kind"][split]["accuracy"]["all"][0] == pytest.approx(np.mean(right))
-        names, counts = row["kind"][split]["kinds"], np.array(row["kind"][split]["confusion"])
+        assert row["screen_class"][split]["accuracy"]["all"][0] == pytest.approx(np.mean(right))
+        names, counts = row["screen_class"][split]["kinds"], np.array(row["screen_class"][split]["confusion"])
         assert counts.sum() == len(chosen) and np.trace(counts) == sum(right)
         assert counts[names.index("mail")].sum() == sum(sample.kind == "mail" for sample in chosen)
     with np.load(split_folder / "sentences.npz") as arrays:
@@ -88,7 +88,9 @@ def test_kinds_sentences_and_spread(report, contexts, split_folder):
     reference = stats.spearmanr((own @ own.T)[upper], (teacher @ teacher.T)[upper]).statistic
     assert row["spearman"] == pytest.approx(reference, abs=1e-3)
     rows = np.array([encoder.encode(s.image, s.text, s.user) for s in contexts if s.split == "test"])
-    assert row["spread"] == pytest.approx((rows @ rows.T)[np.triu_indices(len(rows), 1)].mean(), abs=1e-5)
+    assert row["mean_pairwise_cosine"] == pytest.approx(
+        (rows @ rows.T)[np.triu_indices(len(rows), 1)].mean(), abs=1e-5
+    )
 
 
 def test_what_int8_keeps_is_measured_against_the_float_tflite(report):
@@ -96,10 +98,10 @@ def test_what_int8_keeps_is_measured_against_the_float_tflite(report):
     assert list(rows) == [("tflite", "fp32"), ("tflite", "int8"), ("onnx", "fp32"), ("onnx", "int8")]
     for engine in ("tflite", "onnx"):
         own, reference = rows[engine, "int8"], rows["tflite", "fp32"]
-        assert own["kept"]["spearman"] == pytest.approx(own["spearman"] / reference["spearman"])
-        kinds = [row["kind"]["test"]["accuracy"]["all"][0] for row in (own, reference)]
-        assert own["kept"]["kind test"] == pytest.approx(kinds[0] / kinds[1])
-        assert len(own["kept"]) == 9 and rows[engine, "fp32"]["kept"] is None
+        assert own["retention"]["spearman"] == pytest.approx(own["spearman"] / reference["spearman"])
+        kinds = [row["screen_class"]["test"]["accuracy"]["all"][0] for row in (own, reference)]
+        assert own["retention"]["class test"] == pytest.approx(kinds[0] / kinds[1])
+        assert len(own["retention"]) == 9 and rows[engine, "fp32"]["retention"] is None
 
 
 def test_fidelity_is_that_of_what_an_app_gets_on_every_screen(report, contexts):
@@ -154,8 +156,8 @@ def test_a_limit_that_fails_ends_with_1_and_one_that_holds_with_0(command, monke
         key: (relation, 1.0 if relation == "<=" else -1.0) for key, (relation, _) in budgets.QUALITY.items()
     }
     monkeypatch.setattr(budgets, "QUALITY", lax)
-    monkeypatch.setattr(budgets, "QUALITY_KEPT", 0.0)
-    monkeypatch.setattr(budgets, "QUALITY_CENTRED", 0.0)
+    monkeypatch.setattr(budgets, "RETENTION", 0.0)
+    monkeypatch.setattr(budgets, "PARITY_COSINE", 0.0)
     fidelity = {engine: {"test": {"worst": -1.0}} for engine in budgets.FIDELITY}
     monkeypatch.setattr(budgets, "FIDELITY", fidelity)
     assert command(TINY).code == 0
@@ -168,7 +170,7 @@ def test_a_limit_that_fails_ends_with_1_and_one_that_holds_with_0(command, monke
         (failed,) = (line for line in ended.out.splitlines() if "FAIL" in line)
         assert failed.startswith(LINES[planted])
     monkeypatch.setattr(budgets, "QUALITY", lax)
-    for name, limit in (("QUALITY_KEPT", 3.0), ("QUALITY_CENTRED", 1.1)):
+    for name, limit in (("RETENTION", 3.0), ("PARITY_COSINE", 1.1)):
         monkeypatch.setattr(budgets, name, limit)
         assert command(TINY).code == 1
         monkeypatch.setattr(budgets, name, 0.0)

@@ -12,10 +12,10 @@ from evaluation.quality.measure import (
     SHIPPED,
     fidelity,
     headline,
-    kept,
     kinds,
     nearest_kinds,
     regions,
+    retention,
     retrieval,
     sentences,
 )
@@ -157,17 +157,17 @@ def test_kept_is_a_share_of_the_reference():
         splits = ("test", "unseen_kit")
         return {
             "retrieval": dict.fromkeys(splits, figures),
-            "kind": dict.fromkeys(splits, accuracy),
+            "screen_class": dict.fromkeys(splits, accuracy),
             "spearman": 0.5,
         }
 
-    shares = kept(row(0.72), row(0.8))
+    shares = retention(row(0.72), row(0.8))
     assert (
         shares.keys() == headline(row(1)).keys()
         and shares["r1 test"] == pytest.approx(0.9)
         and shares["spearman"] == 1
     )
-    assert set(kept(row(0.5), row(0.0)).values()) == {1.0}
+    assert set(retention(row(0.5), row(0.0)).values()) == {1.0}
 
 
 def test_pictures_show_right_answers_as_right_and_failures_as_failures(split, work, perfect):

@@ -75,5 +75,5 @@ def test_spread_and_cosines_are_those_of_all_pairs(random):
     unit = rows / np.linalg.norm(rows, axis=1, keepdims=True)
     pairs = [float(unit[i] @ unit[j]) for i in range(30) for j in range(i + 1, 30)]
     np.testing.assert_allclose(metrics.pairwise_cosines(rows * 3), pairs, atol=1e-12)
-    assert metrics.spread(rows * 3) == pytest.approx(np.mean(pairs), abs=1e-12)
-    assert metrics.spread(np.ones((5, 4))) == pytest.approx(1)
+    assert metrics.mean_pairwise_cosine(rows * 3) == pytest.approx(np.mean(pairs), abs=1e-12)
+    assert metrics.mean_pairwise_cosine(np.ones((5, 4))) == pytest.approx(1)

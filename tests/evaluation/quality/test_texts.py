@@ -14,7 +14,7 @@ from evaluation.quality.texts import BATCH, run_in_batches
 @pytest.mark.parametrize("text_model", TEXT_MODELS)
 def test_batches_cut_to_their_length_change_nothing(text_model):
     config = EncoderConfig.from_dict({"text_model": text_model})
-    encoder, tokenizer = build(config, settle=False), tokenizer_of(config)
+    encoder, tokenizer = build(config, initialize=False), tokenizer_of(config)
     lines = [
         "",
         *("see you at the station " * (count % 15) + "x" * (count % 4) for count in range(3 * BATCH)),

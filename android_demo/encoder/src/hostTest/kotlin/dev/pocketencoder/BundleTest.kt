@@ -51,8 +51,8 @@ class BundleTest {
 
     @Test
     fun anotherSchemaIsRefused() {
-        assertTrue(refused(withManifest { it.put("schema_version", 1) }).contains("schema_version 1 is unknown, this library reads 2"))
-        assertTrue(refused(withManifest { it.put("schema_version", "2") }).contains("schema_version 2 is unknown"))
+        assertTrue(refused(withManifest { it.put("schema_version", 1) }).contains("schema_version 1 is unknown, this library reads 3"))
+        assertTrue(refused(withManifest { it.put("schema_version", "3") }).contains("schema_version 3 is unknown"))
         assertTrue(refused(withManifest { it.remove("schema_version") }).contains("schema_version null is unknown"))
     }
 

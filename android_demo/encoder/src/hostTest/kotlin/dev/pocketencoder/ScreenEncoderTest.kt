@@ -150,9 +150,9 @@ class ScreenEncoderTest {
         encoder.onScreen(screen)
         val dropped = List(20) { encoder.onText("typed $it").onDone { delivered += "dropped" to Thread.currentThread() } }
         dropped.forEach { it.cancel() }
-        encoder.onText("kept").onDone { delivered += "kept" to Thread.currentThread() }
+        encoder.onText("retention").onDone { delivered += "retention" to Thread.currentThread() }
         Fixtures.waitUntil("the result") { delivered.isNotEmpty() }
-        assertEquals(listOf("kept" to Thread.currentThread()), delivered)
+        assertEquals(listOf("retention" to Thread.currentThread()), delivered)
         assertThrows(CancellationException::class.java) { dropped.last().await() }
     }
 
@@ -238,7 +238,7 @@ class ScreenEncoderTest {
             assertEquals(wanted.keys().asSequence().toSet(), found.keys().asSequence().toSet())
             for (key in listOf("engine", "precision", "signature", "samples", "passed")) assertEquals(wanted.get(key), found.get(key))
             assertEquals(wanted.getJSONArray("checks").length(), found.getJSONArray("checks").length())
-            for (key in listOf("cosine_min", "cosine_mean", "centred_cosine_min", "centred_cosine_mean", "identification")) {
+            for (key in listOf("cosine_min", "cosine_mean", "mean_centred_cosine_min", "mean_centred_cosine_mean", "self_retrieval")) {
                 largest = maxOf(largest, abs(wanted.getDouble(key) - found.getDouble(key)))
             }
         }

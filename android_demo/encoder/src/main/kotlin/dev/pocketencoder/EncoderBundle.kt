@@ -83,7 +83,7 @@ class EncoderBundle private constructor(
 
     companion object {
         /** The manifests that this library reads. */
-        const val SCHEMA_VERSION = 2
+        const val SCHEMA_VERSION = 3
 
         /** Further output of `vision`, where the model finds the regions: a soft mask each, 1 = inside. */
         const val REGION_MASKS = "region_masks"

@@ -92,9 +92,9 @@ class CheckActivity : Activity() {
 
     private fun figures(row: ParityRow) = getString(
         R.string.check_parity_figures,
-        String.format(Locale.getDefault(), "%.4f", row.figures.getValue("centred_cosine_min")),
+        String.format(Locale.getDefault(), "%.4f", row.figures.getValue("mean_centred_cosine_min")),
         String.format(Locale.getDefault(), "%.3f", row.figures.getValue("max_abs")),
-        String.format(Locale.getDefault(), "%.0f%%", 100 * row.figures.getValue("identification")),
+        String.format(Locale.getDefault(), "%.0f%%", 100 * row.figures.getValue("self_retrieval")),
     )
 
     private fun card(title: Int, detail: String, passed: Boolean?) {

@@ -25,8 +25,8 @@ object Metrics {
         return values.zip(golden) { value, target -> cosine(less(value, mean), less(target, mean)) }
     }
 
-    /** Share of rows whose nearest golden row, by centred cosine, is their own; a tie counts as found. */
-    fun identification(values: List<FloatArray>, golden: List<FloatArray>): Double {
+    /** Share of rows whose nearest golden row, by mean-centred cosine, is their own; a tie counts as found. */
+    fun self_retrieval(values: List<FloatArray>, golden: List<FloatArray>): Double {
         val mean = mean(golden)
         val targets = golden.map { less(it, mean) }
         val found = values.indices.count { row ->

@@ -82,9 +82,9 @@ class PhoneCheck(
             "max_abs" to Metrics.maxAbs(values, golden),
             "cosine_min" to cosine.min(),
             "cosine_mean" to cosine.average(),
-            "centred_cosine_min" to centred.min(),
-            "centred_cosine_mean" to centred.average(),
-            "identification" to Metrics.identification(values, golden),
+            "mean_centred_cosine_min" to centred.min(),
+            "mean_centred_cosine_mean" to centred.average(),
+            "self_retrieval" to Metrics.self_retrieval(values, golden),
         )
         val checks = limits.filterKeys { it == MAX_ABS || signature == WHOLE }.map { (metric, limit) ->
             val value = figures[metric] ?: throw BundleException("${bundle.source.name}: unknown parity limit $metric in the manifest")

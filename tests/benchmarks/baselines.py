@@ -1,4 +1,4 @@
-"""Peers for the tests: their `export` is called as a real one's is, in a process of its own."""
+"""Baselines for the tests: their `export` is called as a real one's is, in a process of its own."""
 
 from __future__ import annotations
 
