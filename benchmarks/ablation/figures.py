@@ -23,7 +23,8 @@ def figures(manifest: Mapping[str, Any], export_s: float) -> Figures:
         weights (the manifest's entry), parameters by part, file_bytes, private_bytes, phones (profile ->
         encode and keystroke -> m_instructions, ms, ms_range), not_counted, quality (keys of
         `budgets.QUALITY`), retention, not_rated, parity
-        (mean_centred_cosine_min and _mean of a whole encode in INT8, passed), missed (limits that fail), export_s.
+        (mean_centred_cosine_min and _mean of a whole encode in INT8, passed), missed (limits that fail),
+        export_s.
     """
     quality, kept, not_rated = _quality(manifest)
     budgets = [Budget.from_dict(values) for values in manifest["budgets"]]
