@@ -51,10 +51,15 @@ def run(options: argparse.Namespace) -> int:
     """
     published = options.weights == PUBLISHED
     request = read_request(
-        options.preset, config_file=options.config, folder=options.calibration_data, recipe_file=options.plan,
-        weights=Path(options.weights) if options.weights and not published else None, published=published,
-        out=options.out, seed=options.seed,
-    )  # fmt: skip
+        options.preset,
+        config_file=options.config,
+        weights=Path(options.weights) if options.weights and not published else None,
+        published=published,
+        folder=options.calibration_data,
+        recipe_file=options.recipe,
+        out=options.out,
+        seed=options.seed,
+    )
     console, emulate = open_console(stderr=options.json), not options.no_arm64
 
     def tell(reason: str) -> None:

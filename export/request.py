@@ -55,7 +55,7 @@ class Request:
         seed: of random weights.
         folder: of the calibration data.
         samples: its samples.
-        plan: the quantization recipe.
+        recipe: the quantization recipe.
         out: where the bundle goes.
     """
 
@@ -65,7 +65,7 @@ class Request:
     seed: int
     folder: Path
     samples: tuple[Sample, ...]
-    plan: Recipe
+    recipe: Recipe
     out: Path
 
     def inputs(self) -> dict[str, Any]:
@@ -76,7 +76,7 @@ class Request:
             "seed": self.seed,
             "sources": self.sources.digests(),
             "samples": folder_sha256(list(self.samples)),
-            "plan": asdict(self.plan),
+            "recipe": asdict(self.recipe),
         }
 
 
@@ -115,11 +115,11 @@ def read_request(
     out = out or ROOT / "dist" / name
     if out.exists() and not _is_ours(out):
         raise RequestError(f"{out}: exists and is not a bundle; it is left alone, choose another --out")
-    samples, plan = tuple(load_samples(folder, config.user_embed_dim)), load_recipe(name, recipe_file)
+    samples, recipe = tuple(load_samples(folder, config.user_embed_dim)), load_recipe(name, recipe_file)
     # Found now and not by the step, so that the files decide the step's key: an export with random weights is
     # not taken for unchanged once the hub answers, nor is the hub asked by a step that could be left out.
     sources = find_sources(config, file=weights, published=published)
-    return Request(name, config, sources, seed, folder, samples, plan, out)
+    return Request(name, config, sources, seed, folder, samples, recipe, out)
 
 
 def _is_ours(out: Path) -> bool:

@@ -1,1 +1,1 @@
-"""INT8: which layer gets which precision (`plan.py`, data), and the two tools that carry it out."""
+"""INT8: which layer gets which precision (`recipe.py`, data), and the two tools that carry it out."""

@@ -1,4 +1,4 @@
-"""The operators that a plan may name: what the quantizers can do with each."""
+"""The operators that a recipe may name: what the quantizers can do with each."""
 
 _WEIGHTED = (
     "BATCH_MATMUL", "CONV_2D", "CONV_2D_TRANSPOSE", "DEPTHWISE_CONV_2D", "EMBEDDING_LOOKUP",

@@ -19,7 +19,7 @@ import numpy as np
 LEVELS = {4: 7, 6: 29}
 """Largest magnitude of a number by bits; in 6 bits both parts stay within theirs."""
 PACKED = {"packed_int4": 4, "packed_int6": 6}
-"""Bits by a plan's precision."""
+"""Bits by a recipe's precision."""
 UNPACKED, UNPACKED_6, FINE = "unpacked;", "unpacked;6;", "unpacked;fine;"
 """In the names of the tensors that unpacking brings; the latter two in 6 bits."""
 _FINE_DIGITS = (64, 16, 4)

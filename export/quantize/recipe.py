@@ -1,6 +1,6 @@
 """The quantization recipe: data that says which layers run in which precision.
 
-A plan is a JSON file, `plans/PRESET.json`, or `plans/default.json` for whatever has none of its own:
+A recipe is a JSON file, `recipes/PRESET.json`, or `recipes/default.json` for whatever has none of its own:
 
     {"schema_version": 1,
      "tflite": {"arithmetic": "fp16", "calibration": "min_max",
@@ -10,7 +10,7 @@ A plan is a JSON file, `plans/PRESET.json`, or `plans/default.json` for whatever
 
 `layers` is searched in a layer's name, which is the path of its PyTorch module; of the rules that match an
 operator the last one counts, and an operator that none matches stays in float. A rule that matches no
-operator is an error, but for the default plan, which has rules for every module that a slot offers. An
+operator is an error, but for the default recipe, which has rules for every module that a slot offers. An
 expression may hold two of `*` and `+`, and no repeat within a repeat: on names as long, more takes ages.
 Precisions, each for the operators that `operators.py` lists:
 
@@ -49,7 +49,7 @@ RECIPES = Path(__file__).parent / "recipes"
 
 
 class RecipeError(ValueError):
-    """A plan that cannot be carried out; the message names the file, the entry and the valid values."""
+    """A recipe that cannot be carried out; the message names the file, the entry and the valid values."""
 
 
 @dataclass(frozen=True)
@@ -95,7 +95,7 @@ class Recipe:
 
 
 def load_recipe(preset: str, path: Path | None = None) -> Recipe:
-    """Reads the plan at `path`, or the preset's own, or the default one.
+    """Reads the recipe at `path`, or the preset's own, or the default one.
 
     Raises:
         RecipeError: the file is missing, is not JSON, or has unknown keys or values; the message names
@@ -104,7 +104,7 @@ def load_recipe(preset: str, path: Path | None = None) -> Recipe:
     general = path is None and not (RECIPES / f"{preset}.json").exists()
     if path is None:
         path = RECIPES / ("default.json" if general else f"{preset}.json")
-    return _parse(read_json(path, RecipeError, "plan file"), f"{path}", general)
+    return _parse(read_json(path, RecipeError, "recipe file"), f"{path}", general)
 
 
 def _parse(values: Any, where: str, general: bool) -> Recipe:

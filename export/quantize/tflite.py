@@ -1,4 +1,4 @@
-"""INT8 .tflite: carries out a plan with ai-edge-quantizer."""
+"""INT8 .tflite: carries out a recipe with ai-edge-quantizer."""
 
 from __future__ import annotations
 
@@ -25,45 +25,45 @@ Samples = Mapping[str, Iterable[dict[str, np.ndarray]]]
 
 
 def quantize_tflite(
-    source: Path, plan: TfliteRecipe, samples: Samples, path: Path, *, ranges: dict | None = None
+    source: Path, recipe: TfliteRecipe, samples: Samples, path: Path, *, ranges: dict | None = None
 ) -> None:
     """Writes the quantized file.
 
     Args:
         source: the float32 file.
-        plan: precisions by layer.
+        recipe: precisions by layer.
         samples: to calibrate with.
         path: the file to write.
-        ranges: what `calibrate` found by a plan with the same integer layers or more; None calibrates here.
+        ranges: what `calibrate` found by a recipe with the same integer layers or more; None calibrates here.
 
     Raises:
         RecipeError: a rule matches no operator of the file.
     """
-    check_rules(plan, operators(source), plan_name=path.name)
-    path.write_bytes(_finished(_quantized(source, plan, samples, ranges), plan))
+    check_rules(recipe, operators(source), recipe_name=path.name)
+    path.write_bytes(_finished(_quantized(source, recipe, samples, ranges), recipe))
 
 
-def _quantized(source: Path, plan: TfliteRecipe, samples: Samples, ranges: dict | None) -> bytes:
-    engine = _engine(source, plan)
+def _quantized(source: Path, recipe: TfliteRecipe, samples: Samples, ranges: dict | None) -> bytes:
+    engine = _engine(source, recipe)
     if not engine.get_quantization_recipe():  # all in float; the quantizer refuses to do nothing
         return source.read_bytes()
     with quiet():
         if engine.need_calibration and ranges is None:
-            ranges = _calibrate(source, engine, plan, samples)
+            ranges = _calibrate(source, engine, recipe, samples)
         return bytes(engine.quantize(ranges if engine.need_calibration else None).quantized_model)
 
 
-def calibrate(source: Path, plan: TfliteRecipe, samples: Samples) -> dict:
-    """Returns the ranges of all activations that a plan computes in integers."""
+def calibrate(source: Path, recipe: TfliteRecipe, samples: Samples) -> dict:
+    """Returns the ranges of all activations that a recipe computes in integers."""
     with quiet():
-        return _calibrate(source, _engine(source, plan), plan, samples)
+        return _calibrate(source, _engine(source, recipe), recipe, samples)
 
 
-def _engine(source: Path, plan: TfliteRecipe):
+def _engine(source: Path, recipe: TfliteRecipe):
     from ai_edge_quantizer import quantizer
 
     engine = quantizer.Quantizer(str(source))
-    for rule in plan.rules:
+    for rule in recipe.rules:
         for operator in rule.operators if rule.precision not in PACKED else ():
             _add_rule(engine, rule, operator)
     # LiteRT's kernels for ARM without the dot product add pairs in 16 bits, which -128 * -128 twice exceeds:
@@ -76,30 +76,32 @@ def _engine(source: Path, plan: TfliteRecipe):
 def operators(path: Path) -> list[tuple[str, str, str]]:
     """Lists a file's operators as (signature, operator name, layer name), in order.
 
-    The layer name is the operator's outputs', joined as ai-edge-quantizer does: a plan's expressions see the
+    The layer name is the operator's outputs', joined as ai-edge-quantizer does: the expressions see the
     same.
     """
     return [(part, kind, name) for part, kind, name, _, _ in walk(path)]
 
 
-def without_unmatched_rules(plan: TfliteRecipe, found: list[tuple[str, str, str]]) -> TfliteRecipe:
-    """Returns a plan with those of its rules alone that find an operator."""
-    return replace(plan, rules=tuple(rule for rule in plan.rules if not _is_idle(rule, found)))
+def without_unmatched_rules(recipe: TfliteRecipe, found: list[tuple[str, str, str]]) -> TfliteRecipe:
+    """Returns a recipe with those of its rules alone that find an operator."""
+    return replace(recipe, rules=tuple(rule for rule in recipe.rules if not _is_unmatched(rule, found)))
 
 
-def _is_idle(rule: Rule, found: list[tuple[str, str, str]]) -> bool:
+def _is_unmatched(rule: Rule, found: list[tuple[str, str, str]]) -> bool:
     return not any(kind in rule.operators and re.search(rule.layers, name) for _, kind, name in found)
 
 
-def check_rules(plan: TfliteRecipe, found: list[tuple[str, str, str]], *, plan_name: str) -> None:
-    """Checks that each rule of a plan finds an operator.
+def check_rules(recipe: TfliteRecipe, found: list[tuple[str, str, str]], *, recipe_name: str) -> None:
+    """Checks that each rule of a recipe finds an operator.
 
     Raises:
         RecipeError: lists the rules that find none.
     """
-    idle = [f"{rule.layers!r} {'/'.join(rule.operators)}" for rule in plan.rules if _is_idle(rule, found)]
-    if idle:
-        raise RecipeError(f"plan for {plan_name}: no operator matches the rule {'; '.join(idle)}")
+    unmatched = [
+        f"{rule.layers!r} {'/'.join(rule.operators)}" for rule in recipe.rules if _is_unmatched(rule, found)
+    ]
+    if unmatched:
+        raise RecipeError(f"recipe for {recipe_name}: no operator matches the rule {'; '.join(unmatched)}")
 
 
 def _add_rule(engine, rule: Rule, operator: str) -> None:
@@ -120,7 +122,7 @@ def _add_rule(engine, rule: Rule, operator: str) -> None:
         add(rule.layers, operator, num_bits=bits)
 
 
-def _calibrate(source: Path, engine, plan: TfliteRecipe, samples) -> dict:
+def _calibrate(source: Path, engine, recipe: TfliteRecipe, samples) -> dict:
     from ai_edge_quantizer import calibrator
     from ai_edge_quantizer.utils import qsv_utils
 
@@ -128,7 +130,7 @@ def _calibrate(source: Path, engine, plan: TfliteRecipe, samples) -> dict:
     # It is asked the same of every operator for every sample, and searches all rules for an answer.
     recipe.get_quantization_configs = functools.cache(recipe.get_quantization_configs)
     update = {"min_max": qsv_utils.min_max_update, "moving_average": qsv_utils.moving_average_update}
-    collector = calibrator.Calibrator(str(source), num_threads=1, qsv_update_func=update[plan.calibration])
+    collector = calibrator.Calibrator(str(source), num_threads=1, qsv_update_func=update[recipe.calibration])
     collector.calibrate(samples, recipe)
     ranges = collector.get_model_qsvs()
     for layers in of_shared_weights(source):
@@ -148,7 +150,7 @@ def _join(ranges: dict, tensors: Iterable[str]) -> None:
             entry["min"], entry["max"] = least.copy(), most.copy()
 
 
-def _finished(model_bytes: bytes, plan: TfliteRecipe) -> bytes:
+def _finished(model_bytes: bytes, recipe: TfliteRecipe) -> bytes:
     """Does what the quantizer does not: byte input, packed tables, the metadata for reduced precision."""
     from ai_edge_litert.tools import flatbuffer_utils
 
@@ -158,10 +160,10 @@ def _finished(model_bytes: bytes, plan: TfliteRecipe) -> bytes:
         if buffer.data is not None:  # arrays are written whole, all else byte by byte
             buffer.data = np.frombuffer(buffer.data, np.uint8)
     bypass_float(model, schema)
-    for rule in plan.rules:
+    for rule in recipe.rules:
         if rule.precision in PACKED:
             pack_lookups(model, schema, rule.layers, PACKED[rule.precision])
-    if plan.arithmetic == "fp16":
+    if recipe.arithmetic == "fp16":
         buffer, entry = schema.BufferT(), schema.MetadataT()
         buffer.data = np.frombuffer(b"fp16accfp16", dtype=np.uint8)
         entry.name, entry.buffer = REDUCED_PRECISION, len(model.buffers)

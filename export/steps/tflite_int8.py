@@ -22,11 +22,11 @@ def make_tflite_int8(request: Request, folders: Mapping[str, Path], out: Path) -
     """Calibrates and quantizes the .tflite, and lists the precision that every layer got."""
     samples = {part: list(calibration_samples(folders["golden"], part)) for part in PARTS}
     source, target = folders["tflite"] / "encoder_fp32.tflite", out / "encoder.tflite"
-    plan = request.recipe
-    if plan.general:
-        plan = replace(plan, tflite=without_unmatched_rules(plan.tflite, operators(source)))
-    quantize_tflite(source, plan.tflite, samples, target)
+    recipe = request.recipe
+    if recipe.general:
+        recipe = replace(recipe, tflite=without_unmatched_rules(recipe.tflite, operators(source)))
+    quantize_tflite(source, recipe.tflite, samples, target)
     layers = layer_precisions(target)  # by the names that the finished file no longer has
     strip_tensor_names(target, source)
-    listed = {"plan": plan.to_dict(), "layers": layers}
+    listed = {"recipe": recipe.to_dict(), "layers": layers}
     (out / "plan.json").write_text(json.dumps(listed, indent=1) + "\n")

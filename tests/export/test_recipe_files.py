@@ -26,12 +26,12 @@ RULE = "tflite.rules[0]"
 def plan_with(*path_and_value: object) -> dict:
     """The preset's recipe with one value exchanged."""
     *path, key, value = path_and_value
-    plan = copy.deepcopy(BALANCED)
-    part = plan
+    recipe = copy.deepcopy(BALANCED)
+    part = recipe
     for step in path:
         part = part[step]
     part[key] = value
-    return plan
+    return recipe
 
 
 def rule(**fields: object) -> dict:
@@ -39,7 +39,7 @@ def rule(**fields: object) -> dict:
 
 
 @pytest.mark.parametrize(
-    ("plan", "said"),
+    ("recipe", "said"),
     [
         (DEEP, "not valid JSON: nested too deep"),
         ("{", "not valid JSON: Expecting property name"),
@@ -90,9 +90,9 @@ def rule(**fields: object) -> dict:
         (plan_with("onnx", "calibration", 10**60), "onnx.calibration is 1000000000"),
     ],
 )  # fmt: skip
-def test_a_bad_recipe_is_one_line_before_any_work(tmp_path, capsys, plan, said):
+def test_a_bad_recipe_is_one_line_before_any_work(tmp_path, capsys, recipe, said):
     path, out = tmp_path / "plan.json", tmp_path / "bundle"
-    path.write_text(plan if isinstance(plan, str) else json.dumps(plan))
+    path.write_text(recipe if isinstance(recipe, str) else json.dumps(recipe))
     begin = time.perf_counter()
     code = main(["balanced", "--recipe", str(path), "--out", str(out)])
     took = time.perf_counter() - begin
@@ -104,8 +104,8 @@ def test_a_bad_recipe_is_one_line_before_any_work(tmp_path, capsys, plan, said):
 
 def test_bad_input_is_refused_without_loading_torch(tmp_path):
     """The slowest part of being told no would be what is not needed for it."""
-    bad = {name: tmp_path / f"{name}.json" for name in ("plan", "config")}
-    bad["plan"].write_text(json.dumps(rule(operators=8)))
+    bad = {name: tmp_path / f"{name}.json" for name in ("recipe", "config")}
+    bad["recipe"].write_text(json.dumps(rule(operators=8)))
     bad["config"].write_text('{"fusion_ffn_dim": 1000000000000}')
     samples = tmp_path / "samples.jsonl"
     samples.write_text('{"id": 5}\n')
@@ -113,13 +113,14 @@ def test_bad_input_is_refused_without_loading_torch(tmp_path):
     (tmp_path / "bundle" / "manifest.json").write_text("{")
     script = """
 import sys
+from evaluation.__main__ import main as evaluate
 from export.__main__ import main
-plan, config, folder, bundle = sys.argv[1:]
-commands = (["--recipe", plan], ["--config", config], ["--calibration-data", folder], ["check", "--out", bundle])
-codes = [main([*command]) for command in commands]
+recipe, config, folder, bundle = sys.argv[1:]
+commands = (["--recipe", recipe], ["--config", config], ["--calibration-data", folder])
+codes = [*map(main, commands), evaluate(["check", bundle])]
 print(codes, {"torch", "onnx", "ai_edge_quantizer", "transformers", "timm"} & set(sys.modules))
 """
-    arguments = [bad["plan"], bad["config"], tmp_path, tmp_path / "bundle"]
+    arguments = [bad["recipe"], bad["config"], tmp_path, tmp_path / "bundle"]
     run = subprocess.run(
         [sys.executable, "-c", script, *map(str, arguments)], cwd=ROOT, capture_output=True, text=True
     )
@@ -183,14 +184,14 @@ def test_whether_idle_rules_are_dropped_decides_what_is_exported(tmp_path):
     given = read_request(
         "mine", config_file=config, recipe_file=RECIPES / "default.json", out=tmp_path / "out"
     )
-    assert general.plan.general and not given.plan.general
-    assert general.plan.to_dict() == given.plan.to_dict()
-    assert digest(general.inputs()["plan"]) != digest(given.inputs()["plan"])
+    assert general.recipe.general and not given.recipe.general
+    assert general.recipe.to_dict() == given.recipe.to_dict()
+    assert digest(general.inputs()["recipe"]) != digest(given.inputs()["recipe"])
 
 
 def test_a_recipe_survives_its_own_file(tmp_path):
     for path in sorted(RECIPES.glob("*.json")):
         if not path.name.endswith(".search.json"):
-            plan = load_recipe("any", path)
-            (tmp_path / path.name).write_text(json.dumps(plan.to_dict()))
-            assert load_recipe("any", tmp_path / path.name) == plan
+            recipe = load_recipe("any", path)
+            (tmp_path / path.name).write_text(json.dumps(recipe.to_dict()))
+            assert load_recipe("any", tmp_path / path.name) == recipe

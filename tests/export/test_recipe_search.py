@@ -1,4 +1,4 @@
-"""The plan search: which layers change together, what counts as a bargain, and that trials measure real files."""
+"""The recipe search: which layers change together, what counts as a bargain, and that trials measure real files."""
 
 import json
 
@@ -15,7 +15,7 @@ from export.quantize.search.search import Point, Search, Sensitivity, bargains, 
 from export.quantize.search.trial import Trial, Trials
 from export.quantize.tflite import operators
 
-PLAN = TfliteRecipe("fp16", "min_max", (Rule("net", ("CONV_2D", "FULLY_CONNECTED"), "static_int8"),))
+RECIPE = TfliteRecipe("fp16", "min_max", (Rule("net", ("CONV_2D", "FULLY_CONNECTED"), "static_int8"),))
 
 
 def _group(name: str, signature: str = "vision") -> Group:
@@ -49,14 +49,14 @@ def test_groups_hold_what_the_plan_computes_in_integers():
         ("vision", "CONV_2D", "other/a.Stem_stem/b.Conv_conv;"),
         ("text", "FULLY_CONNECTED", "net/a.Text_text/b.Linear_1/c.Linear_dense;"),
     ]
-    groups = integer_groups(PLAN, found)
+    groups = integer_groups(RECIPE, found)
     assert [(group.signature, group.operators) for group in groups] == [
         ("vision", ("CONV_2D",)),
         ("text", ("FULLY_CONNECTED",)),
     ]
     rule = groups[0].rule("float")
     assert rule.precision == "float"
-    floated = TfliteRecipe(PLAN.arithmetic, PLAN.calibration, (*PLAN.rules, rule))
+    floated = TfliteRecipe(RECIPE.arithmetic, RECIPE.calibration, (*RECIPE.rules, rule))
     assert [group.signature for group in integer_groups(floated, found)] == ["text"]
 
 
@@ -89,17 +89,17 @@ def test_a_search_puts_float_where_it_pays_and_says_what_it_tried():
 
         profile = choose(None)[0]
 
-        def measure(self, plan):
-            floats = {rule.layers for rule in plan.rules if rule.precision == "float"}
+        def measure(self, recipe):
+            floats = {rule.layers for rule in recipe.rules if rule.precision == "float"}
             noisy = not any("noisy" in layers for layers in floats)
-            whole = any(rule.precision == "static_int8" for rule in plan.rules)
+            whole = any(rule.precision == "static_int8" for rule in recipe.rules)
             return _trial(30 + len(floats) if whole else 80, 0.93 if noisy and whole else 0.99)
 
     seen = []
     limits = {"cosine_min": 0.95, "file_bytes": 4_500_000}
     groups = [_group("quiet"), _group("noisy")]
-    found = search(PLAN, groups, Made(), limits, lambda done, total, what: seen.append((done, total)))
-    assert found.chosen == "+noisy" and found.plan.rules == (*PLAN.rules, groups[1].rule("float"))
+    found = search(RECIPE, groups, Made(), limits, lambda done, total, what: seen.append((done, total)))
+    assert found.chosen == "+noisy" and found.recipe.rules == (*RECIPE.rules, groups[1].rule("float"))
     assert [row.group.name for row in found.sensitivities] == ["noisy", "quiet"]
     assert [point.name for point in found.points] == ["given", "float", "dynamic", "+noisy"]
     assert seen[-1][0] == seen[-1][1] and all(done <= total for done, total in seen)
@@ -112,24 +112,24 @@ def test_a_linear_layer_is_also_tried_with_ranges_of_its_own():
     class Made:
         profile = choose(None)[0]
 
-        def measure(self, plan):
-            if PLAN.rules[0] not in plan.rules:
+        def measure(self, recipe):
+            if RECIPE.rules[0] not in recipe.rules:
                 return _trial(80)  # all in float, all dynamic
-            changed = plan.rules[-1].precision
+            changed = recipe.rules[-1].precision
             more = {"float": (5, 1_000_000), "dynamic_int8": (1, 0)}.get(changed, (0, 0))
             return _trial(30 + more[0], 0.93 if changed == "static_int8" else 0.99, 4_000_000 + more[1])
 
     linear = Group("text", "wide", ("net/wide;",), ("FULLY_CONNECTED",))
-    found = search(PLAN, [linear, _group("quiet")], Made(), {"cosine_min": 0.95, "file_bytes": 4_500_000})
+    found = search(RECIPE, [linear, _group("quiet")], Made(), {"cosine_min": 0.95, "file_bytes": 4_500_000})
     assert found.chosen == "+wide dynamic_int8"
-    assert found.plan.rules == (*PLAN.rules, linear.rule("dynamic_int8"))
+    assert found.recipe.rules == (*RECIPE.rules, linear.rule("dynamic_int8"))
     assert ("dynamic_int8", "wide") in {(row.precision, row.group.name) for row in found.sensitivities}
     assert all(row.precision == "float" for row in found.sensitivities if row.group.name == "quiet")
 
 
 def test_the_picture_shows_every_plan(tmp_path):
     points = (Point("given", (), _trial(30)), Point("+stem", ("stem",), _trial(31)))
-    found = Search("a76", {"cosine_min": 0.9, "file_bytes": 1}, (), points, "given", PLAN)
+    found = Search("a76", {"cosine_min": 0.9, "file_bytes": 1}, (), points, "given", RECIPE)
     draw(found.to_dict(), tmp_path / "front.png")
     assert (tmp_path / "front.png").read_bytes().startswith(b"\x89PNG")
 
@@ -141,7 +141,7 @@ def test_explaining_needs_a_committed_search(capsys, monkeypatch, tmp_path):
 
 
 def test_the_committed_search_explains_the_committed_plan(capsys):
-    """Its plan is the cheapest that was tried of those within the limits."""
+    """Its recipe is the cheapest that was tried of those within the limits."""
     assert main(["search", "balanced", "--explain"]) == 0
     found = json.loads((RECIPES / "balanced.search.json").read_text())
     assert f"chosen on a76: {found['chosen']}, the fewest" in " ".join(capsys.readouterr().out.split())
@@ -158,16 +158,16 @@ def test_a_trial_measures_a_real_file_on_the_emulated_phone(bundle_dir, tmp_path
     with np.load(bundle_dir / "golden.npz", allow_pickle=False) as golden:
         arrays = {name: array[:9] for name, array in golden.items()}
     trials = Trials(source, arrays, choose(None)[0], open_toolchain(), tmp_path)
-    plan = load_recipe("balanced").tflite
-    groups = integer_groups(plan, operators(source))
+    recipe = load_recipe("balanced").tflite
+    groups = integer_groups(recipe, operators(source))
     assert {group.signature for group in groups} == {"vision", "text", "fuse"} and len(groups) > 30
-    given = trials.measure(plan)
+    given = trials.measure(recipe)
     shipped = json.loads((bundle_dir / "manifest.json").read_text())["arm64"]
     counted = next(row for row in shipped["paths"] if row["path"] == "encode" and row["profile"] == "a76")
     assert given.encode_m_instructions == pytest.approx(counted["m_instructions"], rel=0.01)
     wide = next(group for group in groups if group.name == "fusion.linear1")
     floated = trials.measure(
-        TfliteRecipe(plan.arithmetic, plan.calibration, (*plan.rules, wide.rule("float")))
+        TfliteRecipe(recipe.arithmetic, recipe.calibration, (*recipe.rules, wide.rule("float")))
     )
     assert floated.file_bytes > given.file_bytes + 500_000  # 1024 x 256 weights in four bytes instead of one
     assert len(list(tmp_path.glob("*.json"))) == 2

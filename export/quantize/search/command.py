@@ -26,7 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("preset", nargs="?", default="balanced", help=f"one of: {', '.join(PRESETS)} (default balanced)")
     add("--profile", help="phone of evaluation/arm64/profiles.toml (default: the target)")
-    add("--recipe", type=Path, metavar="FILE", help="plan to start from (default: the preset's)")
+    add("--recipe", type=Path, metavar="FILE", help="recipe to start from (default: the preset's)")
     add("--out", type=Path, metavar="DIR", help="where results go (default build/plan/PRESET)")
     add(
         "--cosine",
@@ -42,16 +42,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="most bytes of the file (default %(default)s)",
     )
-    add("--write", action="store_true", help="make the result the preset's committed plan")
-    add("--explain", action="store_true", help="only show the search that chose the committed plan")
+    add("--write", action="store_true", help="make the result the preset's committed recipe")
+    add("--explain", action="store_true", help="only show the search that chose the committed recipe")
     add("--json", action="store_true", help="print the search as JSON")
 
 
 def run(options: argparse.Namespace) -> int:
-    """Searches or explains; returns 0, or 1 where no plan keeps the limits.
+    """Searches or explains; returns 0, or 1 where no recipe keeps the limits.
 
     Raises:
-        RecipeError: there is no committed search to explain, or the plan cannot be carried out.
+        RecipeError: there is no committed search to explain, or the recipe cannot be carried out.
     """
     console = open_console()
     found = _committed(options.preset) if options.explain else _search(options)
@@ -79,13 +79,13 @@ def _search(options: argparse.Namespace) -> dict:
         trials.calibrate(request.recipe.tflite)
         found = search(request.recipe.tflite, groups, trials, limits, on_trial)
     values = found.to_dict()
-    out = options.out or ROOT / "build" / "plan" / options.preset
+    out = options.out or ROOT / "build" / "recipe" / options.preset
     out.mkdir(parents=True, exist_ok=True)
     folders = [(out / "plan.json", out / "search.json")]
     if options.write:
         folders.append(_committed_files(options.preset))
-    for plan, search_file in folders if found.plan else []:
-        plan.write_text(json.dumps(replace(request.recipe, tflite=found.plan).to_dict(), indent=1) + "\n")
+    for recipe, search_file in folders if found.recipe else []:
+        recipe.write_text(json.dumps(replace(request.recipe, tflite=found.recipe).to_dict(), indent=1) + "\n")
         search_file.write_text(json.dumps(values, indent=1) + "\n")
     draw(values, out / "pareto.png")
     return values

@@ -27,7 +27,7 @@ class Group:
     Attributes:
         signature: that they belong to.
         name: of the unit.
-        layers: the full names of its layers, as a plan's expressions see them.
+        layers: the full names of its layers, as a recipe's expressions see them.
         operators: their kinds.
     """
 
@@ -42,16 +42,16 @@ class Group:
         return ("float", "dynamic_int8") if self.operators == ("FULLY_CONNECTED",) else ("float",)
 
     def rule(self, precision: str) -> Rule:
-        """A plan's rule that gives the unit another precision."""
+        """A recipe's rule that gives the unit another precision."""
         exact = "|".join(re.escape(layer) for layer in self.layers)
         return Rule(f"^(?:{exact})$", self.operators, precision)
 
 
-def integer_groups(plan: TfliteRecipe, operators: Iterable[tuple[str, str, str]]) -> list[Group]:
-    """Groups the operators that a plan computes in integers.
+def integer_groups(recipe: TfliteRecipe, operators: Iterable[tuple[str, str, str]]) -> list[Group]:
+    """Groups the operators that a recipe computes in integers.
 
     Args:
-        plan: the quantization recipe.
+        recipe: the quantization recipe.
         operators: (signature, kind, layer) of every operator of the float file.
 
     Returns:
@@ -59,7 +59,7 @@ def integer_groups(plan: TfliteRecipe, operators: Iterable[tuple[str, str, str]]
     """
     found: dict[tuple[str, str], dict[str, list[str]]] = {}
     for part, kind, layer in operators:
-        if _precision(plan, kind, layer) in ("static_int8", "dynamic_int8"):
+        if _precision(recipe, kind, layer) in ("static_int8", "dynamic_int8"):
             unit = found.setdefault((part, unit_of(short_name(layer))), {"layers": [], "operators": []})
             unit["layers"].append(layer)
             unit["operators"].append(kind)
@@ -78,6 +78,6 @@ def unit_of(layer: str) -> str:
     return layer
 
 
-def _precision(plan: TfliteRecipe, kind: str, layer: str) -> str:
-    matching = [rule for rule in plan.rules if kind in rule.operators and re.search(rule.layers, layer)]
+def _precision(recipe: TfliteRecipe, kind: str, layer: str) -> str:
+    matching = [rule for rule in recipe.rules if kind in rule.operators and re.search(rule.layers, layer)]
     return matching[-1].precision if matching else "float"

@@ -29,4 +29,4 @@ def open_trials(request: Request, profile: Profile, on_step: OnStep) -> Trials:
     rows = range(len(arrays["image"]))
     fused = [model.run("fuse", {name: arrays[name][row : row + 1] for name in names}) for row in rows]
     arrays["embedding"] = np.concatenate([outputs["embedding"] for outputs in fused])
-    return Trials(source, arrays, profile, toolchain, CACHE.parent / "plan" / "trials")
+    return Trials(source, arrays, profile, toolchain, CACHE.parent / "recipe" / "trials")

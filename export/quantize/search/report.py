@@ -16,7 +16,7 @@ SHOWN = 20
 
 
 def print_search(console: Console, found: Mapping[str, Any]) -> None:
-    """Prints every group's worth, the tried plans, and the choice."""
+    """Prints every group's worth, the tried recipes, and the choice."""
     print_table(console, _groups(found))
     print_table(console, _points(found))
     limits = found["limits"]
@@ -26,7 +26,7 @@ def print_search(console: Console, found: Mapping[str, Any]) -> None:
             f"chosen on {found['profile']}: {found['chosen']}, the fewest instructions within {kept}"
         )
     else:
-        console.print(Text(f"no tried plan keeps {kept}", style="bold red"))
+        console.print(Text(f"no tried recipe keeps {kept}", style="bold red"))
 
 
 def _groups(found: Mapping[str, Any]) -> Table:
@@ -48,8 +48,8 @@ def _groups(found: Mapping[str, Any]) -> Table:
 
 
 def _points(found: Mapping[str, Any]) -> Table:
-    table = Table(title=f"plans tried on {found['profile']}", title_justify="left")
-    table.add_column("plan")
+    table = Table(title=f"recipes tried on {found['profile']}", title_justify="left")
+    table.add_column("recipe")
     for name in ("changed", "M instructions", "MB", "cosine worst", "mean"):
         table.add_column(name, justify="right")
     for point in found["points"]:
@@ -63,7 +63,7 @@ def _points(found: Mapping[str, Any]) -> Table:
 
 
 def draw(found: Mapping[str, Any], path: Path) -> None:
-    """Draws the tried plans: instructions against what is missing to PyTorch's embeddings."""
+    """Draws the tried recipes: instructions against what is missing to PyTorch's embeddings."""
     import matplotlib
 
     matplotlib.use("Agg")
@@ -77,7 +77,7 @@ def draw(found: Mapping[str, Any], path: Path) -> None:
         axes.annotate(point["name"], (x, y), xytext=(4, 4), textcoords="offset points", fontsize=7)
     axes.set_xlabel(f"million instructions of an encode on {found['profile']}")
     axes.set_ylabel("1 - mean mean-centred cosine")
-    axes.set_title("Precision plans: cost against accuracy")
+    axes.set_title("Precision recipes: cost against accuracy")
     axes.grid(alpha=0.3)
     figure.tight_layout()
     figure.savefig(path, metadata={"Software": None})

@@ -1,4 +1,4 @@
-"""The search: what each group is worth in more precision, then plans that take the best bargains first."""
+"""The search: what each group is worth in more precision, then recipes that take the best bargains first."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ STARTS = {
     "float": (),
     "dynamic": (Rule(".*", ("FULLY_CONNECTED", "CONV_2D", "DEPTHWISE_CONV_2D"), "dynamic_int8"),),
 }
-"""Plans that win on cores without dot products, tried beside the given one."""
+"""Recipes that win on cores without dot products, tried beside the given one."""
 
 OnTrial = Callable[[int, int, str], None]
 
 
 @dataclass(frozen=True)
 class Sensitivity:
-    """What a group would give and cost in another precision: differences to the plan as it is.
+    """What a group would give and cost in another precision: differences to the recipe as it is.
 
     Attributes:
         group: which.
@@ -51,7 +51,7 @@ class Sensitivity:
 
 @dataclass(frozen=True)
 class Point:
-    """A plan of the front: what it computes more precisely than the given plan, and what that gives."""
+    """A recipe of the front: what it computes more precisely than the given recipe, and what that gives."""
 
     name: str
     changed: tuple[str, ...]
@@ -64,11 +64,11 @@ class Search:
 
     Attributes:
         profile: name of the emulated phone.
-        limits: `cosine_min` and `file_bytes` that the chosen plan keeps.
+        limits: `cosine_min` and `file_bytes` that the chosen recipe keeps.
         sensitivities: every group, the largest gain first.
-        points: the given plan, the other starts, and the front.
+        points: the given recipe, the other starts, and the front.
         chosen: name of the cheapest point within the limits; None where none is.
-        plan: the chosen point's plan.
+        recipe: the chosen point's recipe.
     """
 
     profile: str
@@ -76,7 +76,7 @@ class Search:
     sensitivities: tuple[Sensitivity, ...]
     points: tuple[Point, ...]
     chosen: str | None
-    plan: TfliteRecipe | None
+    recipe: TfliteRecipe | None
 
     def to_dict(self) -> dict[str, Any]:
         """Returns the search as JSON types, without the names of single layers."""
@@ -93,16 +93,16 @@ class Search:
 
 
 def search(
-    plan: TfliteRecipe,
+    recipe: TfliteRecipe,
     groups: list[Group],
     trials: Trials,
     limits: dict[str, float],
     on_trial: OnTrial = lambda done, total, what: None,
 ) -> Search:
-    """Searches from a plan that computes as much as it can in integers.
+    """Searches from a recipe that computes as much as it can in integers.
 
     Args:
-        plan: where to start.
+        recipe: where to start.
         groups: its integer groups.
         trials: measures.
         limits: `cosine_min` at least and `file_bytes` at most.
@@ -117,15 +117,15 @@ def search(
         nonlocal done
         on_trial(done, total, what)
         done += 1
-        return trials.measure(replace(plan, rules=rules))
+        return trials.measure(replace(recipe, rules=rules))
 
-    packed = tuple(rule for rule in plan.rules if rule.precision.startswith("packed"))
-    points = [Point("given", (), measure(plan.rules, "the given plan"))]
+    packed = tuple(rule for rule in recipe.rules if rule.precision.startswith("packed"))
+    points = [Point("given", (), measure(recipe.rules, "the given recipe"))]
     points += [Point(name, (), measure((*rules, *packed), name)) for name, rules in STARTS.items()]
     base = points[0].trial
 
     def worth(group: Group, precision: str) -> Sensitivity:
-        rules = (*plan.rules, group.rule(precision))
+        rules = (*recipe.rules, group.rule(precision))
         trial = measure(rules, f"{group.signature} {group.name} in {precision}")
         more = round(trial.encode_m_instructions - base.encode_m_instructions, 4)
         gain = round(base.noise - trial.noise, 5)
@@ -137,7 +137,7 @@ def search(
     chosen: list[Sensitivity] = []
     for row in bargains(found)[:STEPS]:
         chosen.append(row)
-        rules = (*plan.rules, *(row.group.rule(row.precision) for row in chosen))
+        rules = (*recipe.rules, *(row.group.rule(row.precision) for row in chosen))
         names = tuple(row.name for row in chosen)
         points.append(Point(f"+{row.name}", names, measure(rules, f"{len(chosen)} groups")))
     on_trial(total, total, "done")
@@ -145,7 +145,7 @@ def search(
     found.sort(key=lambda row: -row.gain)
     return Search(
         trials.profile.name, limits, tuple(found), tuple(points), winner and winner.name,
-        None if winner is None else _plan_of(winner, plan, packed, chosen),
+        None if winner is None else _recipe_of(winner, recipe, packed, chosen),
     )  # fmt: skip
 
 
@@ -169,10 +169,10 @@ def cheapest(points: list[Point], limits: dict[str, float]) -> Point | None:
     return min(within, key=lambda point: point.trial.encode_m_instructions, default=None)
 
 
-def _plan_of(
-    point: Point, plan: TfliteRecipe, packed: tuple[Rule, ...], chosen: list[Sensitivity]
+def _recipe_of(
+    point: Point, recipe: TfliteRecipe, packed: tuple[Rule, ...], chosen: list[Sensitivity]
 ) -> TfliteRecipe:
     if point.name in STARTS:
-        return replace(plan, rules=(*STARTS[point.name], *packed))
+        return replace(recipe, rules=(*STARTS[point.name], *packed))
     changed = tuple(row.group.rule(row.precision) for row in chosen[: len(point.changed)])
-    return replace(plan, rules=(*plan.rules, *changed))
+    return replace(recipe, rules=(*recipe.rules, *changed))

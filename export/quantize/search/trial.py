@@ -1,4 +1,4 @@
-"""Tries a plan: quantizes by it, and runs the file on the emulated phone for instructions and accuracy."""
+"""Tries a recipe: quantizes by it, and runs the file on the emulated phone for instructions and accuracy."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ JUDGED_EVERY = 3
 
 @dataclass(frozen=True)
 class Trial:
-    """What a plan gives.
+    """What a recipe gives.
 
     Attributes:
         m_instructions: signature -> million instructions of an inference on the profile.
@@ -56,7 +56,7 @@ class Trial:
 
 
 class Trials:
-    """Tries plans on one float file; what was tried before comes from disk.
+    """Tries recipes on one float file; what was tried before comes from disk.
 
     Args:
         source: the float .tflite.
@@ -88,29 +88,29 @@ class Trials:
         self._ranges: dict | None = None
         self._base = [file_sha256(source), asdict(profile), toolchain.versions, sources_digest(__name__)]
 
-    def calibrate(self, plan: TfliteRecipe) -> None:
-        """Takes the ranges of activations once for all plans whose integer layers are among `plan`'s."""
-        self._ranges = calibrate(self.source, plan, self.samples)
+    def calibrate(self, recipe: TfliteRecipe) -> None:
+        """Takes the ranges of activations once for all recipes whose integer layers are among `recipe`'s."""
+        self._ranges = calibrate(self.source, recipe, self.samples)
 
-    def measure(self, plan: TfliteRecipe) -> Trial:
-        """Tries a plan.
+    def measure(self, recipe: TfliteRecipe) -> Trial:
+        """Tries a recipe.
 
         Raises:
             RecipeError: a rule matches no operator.
             Arm64Error: the file does not run on the phone.
         """
-        key = results.digest([*self._base, asdict(plan)])
+        key = results.digest([*self._base, asdict(recipe)])
         known = results.load(self.cache, key)
         if known is None:
-            known = self._try(plan)
+            known = self._try(recipe)
             results.store(self.cache, key, known)
         return Trial(**known)
 
-    def _try(self, plan: TfliteRecipe) -> dict:
-        with tempfile.TemporaryDirectory(prefix="pocket-plan-") as folder:
+    def _try(self, recipe: TfliteRecipe) -> dict:
+        with tempfile.TemporaryDirectory(prefix="pocket-recipe-") as folder:
             work = Path(folder)
             path, inputs = work / "encoder.tflite", work / "inputs.npz"
-            quantize_tflite(self.source, plan, self.samples, path, ranges=self._ranges)
+            quantize_tflite(self.source, recipe, self.samples, path, ranges=self._ranges)
             strip_tensor_names(path, self.source)
             np.savez(inputs, **self.judged)
             rows = tuple(range(len(self.judged["image"])))
