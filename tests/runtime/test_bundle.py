@@ -113,7 +113,7 @@ def set_key(*keys_and_value):
     ("change", "message"),
     [
         (set_key("schema_version", 1), "schema_version 1 is unknown, this runtime reads 3; export again"),
-        (set_key("schema_version", 3), "schema_version 3 is unknown"),
+        (set_key("schema_version", 4), "schema_version 4 is unknown"),
         (set_key("schema_version", 3.0), "schema_version 3.0 is unknown"),
         (set_key("schema_version", None), "schema_version None is unknown"),
         (set_key("schema_version", True), "schema_version True is unknown"),
