@@ -10,10 +10,11 @@ import torch
 from torch import Tensor, nn
 
 from encoder.config import TOKEN_DIM, EncoderConfig, choose
-from encoder.modules.backbone import Backbone, Screen, without_init
+from encoder.modules.backbone import Backbone, without_init
 from encoder.modules.fusion import FUSIONS
 from encoder.modules.global_view import GLOBAL_VIEWS
 from encoder.modules.regions import REGIONS
+from encoder.modules.slots import GlobalView, Regions, Screen, TextTower
 from encoder.modules.text import TEXT_MODELS
 from encoder.modules.user import UserMlp
 from encoder.options import check_pruned_sizes
@@ -26,9 +27,9 @@ class Encoder(nn.Module):
         self,
         *,
         backbone: Backbone,
-        regions: nn.Module,
-        global_view: nn.Module,
-        text: nn.Module,
+        regions: Regions,
+        global_view: GlobalView,
+        text: TextTower,
         user: nn.Module,
         fusion: nn.Module,
     ):
@@ -60,7 +61,7 @@ class Encoder(nn.Module):
     @property
     def mask_size(self) -> tuple[int, int] | None:
         """Height and width of the regions' masks; None where the regions are fixed."""
-        return getattr(self.regions, "mask_size", None)
+        return self.regions.mask_size
 
     def encode_text(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
         """Maps WordPiece ids and mask (1 = real token), int32 [B, L], to a token, float32 [B, 1, 256]."""
@@ -102,7 +103,7 @@ def build(
     text_type = choose("text_model", TEXT_MODELS, config.text_model)
     fusion_type = choose("fusion", FUSIONS, config.fusion)
     for slot, options in (("text_model", TEXT_MODELS), ("global_projection", GLOBAL_VIEWS)):
-        check_pruned_sizes(config, slot, {name: prunable_sizes(option) for name, option in options.items()})
+        check_pruned_sizes(config, slot, {name: option.SIZES for name, option in options.items()})
     with torch.random.fork_rng(devices=[]), nullcontext() if initialize else without_init():
         torch.manual_seed(seed)
         backbone = Backbone(
@@ -130,11 +131,6 @@ def build(
             ),
         )
     return encoder.eval()
-
-
-def prunable_sizes(option: type[nn.Module]) -> dict[str, int]:
-    """Returns the sizes of an option that a config may shrink, by argument; empty where it has one size."""
-    return getattr(option, "SIZES", {})
 
 
 def count_parameters(encoder: Encoder) -> dict[str, int]:

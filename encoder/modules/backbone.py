@@ -6,7 +6,6 @@ import contextlib
 from collections.abc import Callable, Iterator
 from contextvars import ContextVar
 from pathlib import Path
-from typing import NamedTuple
 
 import timm
 import torch
@@ -21,23 +20,6 @@ BACKBONES: dict[str, str] = {"mobilevit_xxs": "mobilevit_xxs", "mobilenetv3_smal
 BRANCH_GAIN = 0.1
 ACTIVATION_GAIN = 0.3
 NOISE_SIZE = (256, 128)
-
-
-class Screen(NamedTuple):
-    """What the regions and the global view read.
-
-    Attributes:
-        image: RGB bytes, uint8 [B, H, W, 3].
-        maps: the backbone's feature maps, float32 [B, C, h, w] each, finest first.
-    """
-
-    image: Tensor
-    maps: tuple[Tensor, ...]
-
-    @property
-    def features(self) -> Tensor:
-        """The deepest map, float32 [B, C, h, w]."""
-        return self.maps[-1]
 
 
 class Backbone(nn.Module):

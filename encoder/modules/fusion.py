@@ -6,6 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from encoder.modules.attention import attend
+
 CONTEXT_TOKENS = 7
 """Five screen tokens (global view and four regions), the text token and the user token."""
 
@@ -26,15 +28,8 @@ class SelfAttention(nn.Module):
 
     def forward(self, tokens: Tensor) -> Tensor:
         """Maps float32 [B, T, dim] to the same shape."""
-        batch, length, dim = tokens.shape
         packed = F.linear(tokens, self.in_proj_weight, self.in_proj_bias)
-        query, key, value = (
-            part.view(batch, length, self.heads, -1).transpose(1, 2)  # [B, heads, T, dim / heads]
-            for part in packed.chunk(3, dim=-1)
-        )
-        scores = query @ key.transpose(-2, -1) * (dim // self.heads) ** -0.5  # [B, heads, T, T]
-        mixed = scores.softmax(dim=-1) @ value  # [B, heads, T, dim / heads]
-        return self.out_proj(mixed.transpose(1, 2).reshape(batch, length, dim))
+        return self.out_proj(attend(*packed.chunk(3, dim=-1), self.heads))
 
 
 class TransformerLayer(nn.Module):
@@ -105,12 +100,7 @@ class CrossAttention(nn.Module):
         """Fuses float32 [B, 5, dim] and twice [B, 1, dim] to unit-length embeddings, float32 [B, dim]."""
         tokens = torch.cat([screen_tokens, text_token, user_token], dim=1)  # [B, 7, dim]
         context = self.context_norm(tokens) + self.positions
-        query, key, value = (
-            rows.unflatten(-1, (self.heads, -1)).transpose(1, 2)  # [B, heads, 1 or 7, dim / heads]
-            for rows in (self.to_query(self.query), self.key(context), self.value(context))
-        )
-        scores = query @ key.transpose(-2, -1) * query.shape[-1] ** -0.5  # [B, heads, 1, 7]
-        mixed = (scores.softmax(dim=-1) @ value).transpose(1, 2).flatten(2)  # [B, 1, dim]
+        mixed = attend(self.to_query(self.query), self.key(context), self.value(context), self.heads)
         fused = self.head(self.norm(self.query + self.out_proj(mixed)))  # [B, 1, dim]
         return F.normalize(fused[:, 0], dim=-1)
 

@@ -13,15 +13,15 @@ from encoder.config import ConfigError
 from encoder.modules.backbone import (
     BRANCH_GAIN,
     Backbone,
-    Screen,
     data_dependent_init,
     noise_screens,
     normalization,
     pixel_statistics,
 )
+from encoder.modules.slots import GlobalView, Screen
 
 
-class SimpleMlp(nn.Module):
+class SimpleMlp(GlobalView):
     """Average pool, then Linear, LayerNorm and GELU.
 
     Args:
@@ -41,7 +41,7 @@ class SimpleMlp(nn.Module):
         return self.activation(self.norm(self.projection(pooled))).unsqueeze(1)
 
 
-class AvgPoolMlp(nn.Module):
+class AvgPoolMlp(GlobalView):
     """Average pool, then two linear layers with a ReLU between, through a bottleneck.
 
     Args:
@@ -62,7 +62,7 @@ class AvgPoolMlp(nn.Module):
         return self.expand(F.relu(self.reduce(pooled))).unsqueeze(1)
 
 
-class MobileClip(nn.Module):
+class MobileClip(GlobalView):
     """The image tower of MobileCLIP-S0 (Vasu et al., 2024) on the screenshot itself, its output projected.
 
     timm's `fastvit_mci0`: 11 million parameters in the form that is trained; its parallel branches become one
@@ -79,8 +79,7 @@ class MobileClip(nn.Module):
     """
 
     MODEL = "fastvit_mci0"
-    SIZES: ClassVar = {"width": 64}
-    """What can be pruned, with the published size."""
+    SIZES: ClassVar[dict[str, int]] = {"width": 64}
 
     def __init__(self, backbone: Backbone, dim: int, *, width: int = SIZES["width"]):
         super().__init__()
@@ -104,7 +103,7 @@ class MobileClip(nn.Module):
         return self.projection(self.tower(pixels * self.scale + self.offset)).unsqueeze(1)
 
 
-GLOBAL_VIEWS: dict[str, type[nn.Module]] = {
+GLOBAL_VIEWS: dict[str, type[GlobalView]] = {
     "simple_mlp": SimpleMlp,
     "simple_projection": SimpleMlp,
     "avg_pool_mlp": AvgPoolMlp,

@@ -8,7 +8,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from encoder.modules.backbone import Backbone, Screen
+from encoder.modules.attention import Attention
+from encoder.modules.backbone import Backbone
+from encoder.modules.slots import Regions, Screen
 
 STRIDES = (8, 16)
 """Of the maps that masks are made from, beside the deepest one. A mask has the cells of the first map, and
@@ -47,29 +49,6 @@ def _waves(place: Tensor) -> Tensor:
     """A coordinate in [-1, 1], [n], with its sines and cosines, [n, 2 * WAVES + 1]."""
     angles = place[:, None] * math.pi * torch.arange(1, WAVES + 1, device=place.device)
     return torch.cat([place[:, None], angles.sin(), angles.cos()], dim=-1)
-
-
-class Attention(nn.Module):
-    """Multi-head attention of some tokens to others.
-
-    Args:
-        dim: width of the tokens.
-        heads: of the attention.
-    """
-
-    def __init__(self, dim: int, heads: int):
-        super().__init__()
-        self.heads = heads
-        self.query, self.key, self.value, self.out = (nn.Linear(dim, dim) for _ in range(4))
-
-    def forward(self, tokens: Tensor, memory: Tensor) -> Tensor:
-        """Maps float32 [B, T, dim], which attend to [B, N, dim], to [B, T, dim]."""
-        query, key, value = (
-            rows.unflatten(-1, (self.heads, -1)).transpose(1, 2)  # [B, heads, T or N, dim / heads]
-            for rows in (self.query(tokens), self.key(memory), self.value(memory))
-        )
-        scores = query @ key.transpose(-2, -1) * query.shape[-1] ** -0.5  # [B, heads, T, N]
-        return self.out((scores.softmax(dim=-1) @ value).transpose(1, 2).flatten(2))
 
 
 class PromptLayer(nn.Module):
@@ -192,7 +171,7 @@ def mask_size(backbone: Backbone) -> tuple[int, int]:
     return height, width
 
 
-class CustomSamLite(nn.Module):
+class CustomSamLite(Regions):
     """Masks from the backbone's own maps: 0.6 million parameters, next to no work.
 
     Args:
@@ -201,6 +180,7 @@ class CustomSamLite(nn.Module):
     """
 
     strides = STRIDES
+    finds_regions = True
 
     def __init__(self, backbone: Backbone, dim: int):
         super().__init__()

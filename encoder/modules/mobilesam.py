@@ -5,8 +5,9 @@ from __future__ import annotations
 import timm.models.tiny_vit
 from torch import Tensor, nn
 
-from encoder.modules.backbone import Backbone, Screen, data_dependent_init, noise_screens, pixel_statistics
+from encoder.modules.backbone import Backbone, data_dependent_init, noise_screens, pixel_statistics
 from encoder.modules.mask_decoder import MaskDecoder, MaskPool, mask_size
+from encoder.modules.slots import Regions, Screen
 
 WIDTHS = (32, 64, 96, 160)
 """Of TinyViT's four stages; MobileSAM's has 64, 128, 160 and 320."""
@@ -49,7 +50,7 @@ class TinyVitMaps(nn.Module):
         return tuple(maps[1:])
 
 
-class MobileSamPruned(nn.Module):
+class MobileSamPruned(Regions):
     """Masks from a TinyViT image encoder and a mask decoder, 2.0 million parameters together.
 
     The tokens are pooled from the decoder's pixels and from the backbone's deepest map.
@@ -59,7 +60,7 @@ class MobileSamPruned(nn.Module):
         dim: width of a token.
     """
 
-    strides = ()
+    finds_regions = True
 
     def __init__(self, backbone: Backbone, dim: int):
         super().__init__()

@@ -5,9 +5,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from encoder.modules.backbone import Backbone, Screen
+from encoder.modules.backbone import Backbone
 from encoder.modules.mask_decoder import CustomSamLite
 from encoder.modules.mobilesam import MobileSamPruned
+from encoder.modules.slots import Regions, Screen
 
 REGION_BOXES: dict[str, tuple[float, float, float, float]] = {
     "title": (0.0, 0.5, 0.0, 1.0),
@@ -18,7 +19,7 @@ REGION_BOXES: dict[str, tuple[float, float, float, float]] = {
 """Top, bottom, left and right of each region as fractions of the screen, in the order of the tokens."""
 
 
-class FixedGrid(nn.Module):
+class FixedGrid(Regions):
     """Averages the map over four fixed rectangles, then projects all with one shared layer.
 
     Cells that a rectangle covers in part count by the covered area, so any map size gives the same regions.
@@ -27,8 +28,6 @@ class FixedGrid(nn.Module):
         backbone: gives the sizes of its deepest map.
         dim: width of a token.
     """
-
-    strides = ()
 
     def __init__(self, backbone: Backbone, dim: int):
         super().__init__()
@@ -59,16 +58,8 @@ def _overlap(cells: int, start: float, end: float) -> Tensor:
     return (edges[1:].clamp(max=end) - edges[:-1].clamp(min=start)).clamp(min=0)
 
 
-REGIONS: dict[str, type[nn.Module]] = {
+REGIONS: dict[str, type[Regions]] = {
     "fixed_grid": FixedGrid,
     "custom_sam_lite": CustomSamLite,
     "mobilesam_pruned": MobileSamPruned,
 }
-"""Each says in `strides` which maps it needs beside the deepest one, finest first. Those that find the
-regions have a `mask_size`, `masks(screen)`, soft masks float32 [B, 4, h, w] in [0, 1], and `decode(screen)`,
-tokens and masks at once."""
-
-
-def finds_regions(roi_method: str) -> bool:
-    """Whether an option finds the regions on each screen, and so has masks to learn."""
-    return hasattr(REGIONS[roi_method], "masks")

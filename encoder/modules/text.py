@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from transformers import BertConfig, BertModel, RobertaConfig, RobertaModel
 
 from encoder.config import BYTE_BPE_SIZE, ConfigError
+from encoder.modules.slots import TextTower
 from encoder.tensors import load_tensors, read_tensors
 
 HIDDEN = 128
@@ -20,7 +21,7 @@ PADDING_BIAS = 1e4
 """Taken off the attention scores of padding; its exponential is 0 in float32 and in fp16."""
 
 
-class BertTiny(nn.Module):
+class BertTiny(TextTower):
     """BERT with 2 layers of width 128, its [CLS] state projected to a token.
 
     Sizes: Turc et al., "Well-Read Students Learn Better" (2019), L=2 H=128, as `prajjwal1/bert-tiny`.
@@ -75,7 +76,7 @@ def _load_published(bert: BertModel | RobertaModel, weights: Path) -> None:
     load_tensors(bert, needed, weights, of="text model")
 
 
-class RobertaTiny(nn.Module):
+class RobertaTiny(TextTower):
     """RoBERTa with 2 layers of width 312, its <s> state projected to a token.
 
     The vocabulary is a byte-level BPE of 16,000 pieces, trained on the project's corpora: the 50,265 pieces
@@ -128,7 +129,7 @@ class RobertaTiny(nn.Module):
         return self.projection(states[:, :1])  # [B, 1, 312] -> [B, 1, dim]
 
 
-class MiniLm(nn.Module):
+class MiniLm(TextTower):
     """all-MiniLM-L6-v2: BERT with 6 layers of width 384; its sentence embedding, projected to a token.
 
     Wang et al., "MiniLM" (2020), as Sentence Transformers publishes it: the mean of the last states of all
@@ -145,8 +146,7 @@ class MiniLm(nn.Module):
     """
 
     HIDDEN = 384
-    SIZES: ClassVar = {"layers": 6, "ffn_dim": 1536, "embedding_rank": 384}
-    """What can be pruned, with the published size."""
+    SIZES: ClassVar[dict[str, int]] = {"layers": 6, "ffn_dim": 1536, "embedding_rank": 384}
 
     def __init__(
         self,
@@ -210,7 +210,7 @@ class NarrowWords(nn.Module):
         return self.widen(self.words(input_ids))
 
 
-class CustomLstm(nn.Module):
+class CustomLstm(TextTower):
     """Word vectors and one LSTM layer; its state after the last real token, projected to a token.
 
     Nearly all of its 2.0 million parameters are word vectors, 30,522 of width 56.
@@ -243,11 +243,10 @@ def last_real(attention_mask: Tensor) -> Tensor:
     return (mask - after)[:, None]
 
 
-TEXT_MODELS: dict[str, type[nn.Module]] = {
+TEXT_MODELS: dict[str, type[TextTower]] = {
     "prajjwal1/bert-tiny": BertTiny,
     "roberta_tiny": RobertaTiny,
     "sentence-transformers/all-MiniLM-L6-v2": MiniLm,
     "custom_lstm": CustomLstm,
 }
-"""Each may say in `tokenizer` which of `tokenizers.TOKENIZERS` cuts its texts; without, it is `wordpiece`. A
-name with a slash is the repository of the hub that holds its published weights."""
+"""A name with a slash is the repository of the hub that holds its published weights."""

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from encoder.config import PRESETS
+from encoder.options import options
 from encoder.train import TrainError
 from encoder.train.options import STAGES, ContextOptions, Options
 from runtime.command_line import Parser
@@ -181,9 +182,8 @@ def _shares(given: argparse.Namespace) -> dict[str, float]:
     """Part of the time that each stage gets."""
     if given.stage != "all":
         return dict.fromkeys(STAGES, 1.0)
-    from encoder.modules.regions import finds_regions  # it loads PyTorch, which --help can do without
-
-    finds = given.preset in PRESETS and finds_regions(PRESETS[given.preset].roi_method)
+    methods = options("roi_method")
+    finds = given.preset in PRESETS and methods[PRESETS[given.preset].roi_method].get("finds_regions", False)
     return {
         "text": TEXT_SHARE,
         "regions": REGION_SHARE,

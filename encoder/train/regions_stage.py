@@ -14,7 +14,7 @@ from calibration_data.region_cells import covered, region_boxes, region_ious
 from calibration_data.samples import Sample
 from encoder.config import EncoderConfig
 from encoder.model import Encoder
-from encoder.modules.backbone import Screen
+from encoder.modules.slots import Screen
 from encoder.train import TrainError
 from encoder.train.augment import augment
 from encoder.train.cache import CACHE, resized_images

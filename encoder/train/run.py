@@ -16,7 +16,7 @@ from calibration_data.samples import SAMPLES, Sample, read_samples
 from encoder.config import CHECKPOINTS, PRESETS, EncoderConfig, preset
 from encoder.model import Encoder, build
 from encoder.modules.disabled_blocks import disable_blocks
-from encoder.modules.regions import finds_regions
+from encoder.modules.regions import REGIONS
 from encoder.packages import fetch_packaged
 from encoder.sources import Sources, find_sources
 from encoder.tokenizers import tokenizer_of
@@ -102,7 +102,7 @@ class Run:
         return json.loads((self.out / stages[-1] / SUMMARY).read_text())
 
     def _needed(self, stages: tuple[str, ...]) -> tuple[str, ...]:
-        finds = finds_regions(self.config.roi_method)
+        finds = REGIONS[self.config.roi_method].finds_regions
         if stages == ("regions",) and not finds:
             raise TrainError(f"{self.options.preset} has fixed regions: there is nothing to learn about them")
         from_file = self.options.init not in ("", PUBLISHED, *PRESETS)

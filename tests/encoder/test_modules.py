@@ -14,10 +14,11 @@ from transformers import BertModel, RobertaModel
 from encoder import PRESETS, ConfigError, EncoderConfig, build, preset
 from encoder.config import BYTE_BPE, BYTE_BPE_SIZE
 from encoder.model import count_parameters
-from encoder.modules.backbone import BACKBONES, Screen
+from encoder.modules.backbone import BACKBONES
 from encoder.modules.fusion import FUSIONS
 from encoder.modules.global_view import GLOBAL_VIEWS
 from encoder.modules.regions import REGION_BOXES, REGIONS
+from encoder.modules.slots import Screen
 from encoder.modules.text import TEXT_MODELS, MiniLm
 from encoder.packages import fetch_packaged
 from runtime.bundle import REGIONS as REGION_NAMES

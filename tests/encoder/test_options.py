@@ -8,7 +8,6 @@ import pytest
 import timm
 
 from encoder import ConfigError, EncoderConfig, build
-from encoder.model import prunable_sizes
 from encoder.modules.backbone import BACKBONES
 from encoder.modules.fusion import FUSIONS
 from encoder.modules.global_view import GLOBAL_VIEWS
@@ -31,8 +30,8 @@ PRUNED_TEXT = {"text_model": "sentence-transformers/all-MiniLM-L6-v2"}
 def test_the_names_are_those_of_the_classes(slot):
     assert list(options(slot)) == list(TABLES[slot])
     for name, option in TABLES[slot].items():
-        assert options(slot)[name].get("SIZES", {}) == prunable_sizes(option)
-        assert options(slot)[name].get("tokenizer") == getattr(option, "tokenizer", None)
+        assert options(slot)[name].get("SIZES", {}) == option.SIZES
+        assert options(slot)[name].get("tokenizer", "wordpiece") == getattr(option, "tokenizer", "wordpiece")
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,8 @@ import torch
 
 from encoder.config import PRESETS, ConfigError, EncoderConfig, preset
 from encoder.model import build
-from encoder.modules.backbone import Screen
 from encoder.modules.global_view import MobileClip
+from encoder.modules.slots import Screen
 from encoder.modules.text import MiniLm
 from encoder.train import TrainError
 from encoder.train.__main__ import main

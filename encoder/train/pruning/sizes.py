@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, replace
 import torch
 
 from encoder.config import PRESETS, PRUNED_KEYS, EncoderConfig
-from encoder.model import build, prunable_sizes
+from encoder.model import build
 from encoder.modules.global_view import GLOBAL_VIEWS
 from encoder.modules.text import TEXT_MODELS
 from encoder.train import TrainError
@@ -36,7 +36,7 @@ LADDER = (
 def prunable_keys(config: EncoderConfig) -> list[str]:
     """Returns the config keys by which the options of a config can be pruned; [] where none can."""
     options = {"text_model": TEXT_MODELS, "global_projection": GLOBAL_VIEWS}
-    own = {slot: prunable_sizes(kinds[getattr(config, slot)]) for slot, kinds in options.items()}
+    own = {slot: kinds[getattr(config, slot)].SIZES for slot, kinds in options.items()}
     return [key for key, slot in PRUNED_KEYS.items() if key.split("_", 1)[1] in own[slot]]
 
 
