@@ -27,9 +27,10 @@ test: install-test ## lint and test everything
 	$(PY) -m ruff format --check .
 	$(PY) -m pytest $(ARGS)
 
-lint: install-test ## only the linters
+lint: install-test ## check style, and which package imports which
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
+	$(VENV)/bin/lint-imports --no-logo --no-cache
 
 check: install-export $(BUNDLE)/manifest.json ## gate the budgets of a bundle; exits 1 if one fails
 	$(PY) -m evaluation check $(BUNDLE) $(ARGS)
