@@ -63,7 +63,7 @@ class Workshop:
     def __init__(
         self, root: Path, inputs: Inputs, baselines: Mapping[str, Baseline], on_step: Callable[[str], None]
     ) -> None:
-        self._root, self._inputs, self._peers, self._on_step = root, inputs, baselines, on_step
+        self._root, self._inputs, self._baselines, self._on_step = root, inputs, baselines, on_step
         self._failed: dict[str, str] = {}
 
     def artefact(self, name: str) -> Artefact:
@@ -74,7 +74,7 @@ class Workshop:
         """
         if name in self._failed:  # its next user need not wait for it to fail again
             raise PeerError(self._failed[name])
-        baseline = self._peers[name]
+        baseline = self._baselines[name]
         try:
             source = self.artefact(baseline.source) if baseline.source else None
             environment = self._environment(baseline)
@@ -97,7 +97,7 @@ class Workshop:
         else:
             tools = {package: _version(package) for package in baseline.packages}
         code = sources_digest(baseline.module, "benchmarks.baselines.worker")
-        source = self._key(self._peers[baseline.source]) if baseline.source else ""
+        source = self._key(self._baselines[baseline.source]) if baseline.source else ""
         return digest(self._inputs.key, tools, code, baseline.variant, source)[:16]
 
     def _environment(self, baseline: Baseline) -> Path | None:

@@ -56,32 +56,32 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Verdict:
+class Standing:
     """What the rows say together.
 
     Attributes:
-        best_peer: the baseline with the fewest instructions; None where none was counted.
+        best_baseline: the baseline with the fewest instructions; None where none was counted.
         times: its instructions by ours.
         smallest: whether no baseline's files are smaller than ours.
-        smallest_peer: the baseline with the fewest bytes; None where none has files.
+        smallest_baseline: the baseline with the fewest bytes; None where none has files.
     """
 
-    best_peer: Row | None
+    best_baseline: Row | None
     times: float | None
     smallest: bool
-    smallest_peer: Row | None
+    smallest_baseline: Row | None
 
     def to_dict(self) -> dict[str, Any]:
         """Returns the verdict as JSON types."""
         return {
-            "best_peer": self.best_peer and self.best_peer.name,
+            "best_baseline": self.best_baseline and self.best_baseline.name,
             "times": self.times,
             "smallest": self.smallest,
-            "smallest_peer": self.smallest_peer and self.smallest_peer.name,
+            "smallest_baseline": self.smallest_baseline and self.smallest_baseline.name,
         }
 
 
-def judge(rows: Sequence[Row]) -> Verdict:
+def judge(rows: Sequence[Row]) -> Standing:
     """Sets our row against the best of the others in each respect.
 
     A baseline whose files stopped, on this host or elsewhere, is no choice: it is left out.
@@ -93,9 +93,9 @@ def judge(rows: Sequence[Row]) -> Verdict:
     best = min(counted, key=lambda row: row.m_instructions, default=None)
     small = min(sized, key=lambda row: row.file_bytes, default=None)
     known = best is not None and ours.m_instructions is not None
-    return Verdict(
-        best_peer=best,
+    return Standing(
+        best_baseline=best,
         times=best.m_instructions / ours.m_instructions if known else None,
         smallest=ours.file_bytes is not None and (small is None or ours.file_bytes <= small.file_bytes),
-        smallest_peer=small,
+        smallest_baseline=small,
     )

@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from benchmarks.compare import Comparison
-from benchmarks.rows import OURS, Row, Verdict, judge
+from benchmarks.rows import OURS, Row, Standing, judge
 from runtime.errors import InputError
 
 BEGIN = "<!-- compare: written by python -m benchmarks compare --write-docs -->"
@@ -98,10 +98,10 @@ def _title(found: Comparison) -> str:
     return f"{found.preset} (weights: {found.weights.source}), {found.samples} parity screens"
 
 
-def _instructions(rows: Sequence[Row], verdict: Verdict) -> str:
-    if verdict.best_peer is None:
+def _instructions(rows: Sequence[Row], verdict: Standing) -> str:
+    if verdict.best_baseline is None:
         return "no baseline's instructions were counted"
-    best = verdict.best_peer
+    best = verdict.best_baseline
     if verdict.times is None:
         return f"best baseline: {best.name}, {best.m_instructions:.1f} M instructions; ours were not counted"
     ours = next(row for row in rows if row.name == OURS)
@@ -116,11 +116,11 @@ def _instructions(rows: Sequence[Row], verdict: Verdict) -> str:
     )
 
 
-def _size(rows: Sequence[Row], verdict: Verdict) -> str:
-    if verdict.smallest_peer is None:
+def _size(rows: Sequence[Row], verdict: Standing) -> str:
+    if verdict.smallest_baseline is None:
         return "no baseline has files to compare sizes with"
     ours = next(row for row in rows if row.name == OURS)
-    small = verdict.smallest_peer
+    small = verdict.smallest_baseline
     mine, other = (_number(row.file_bytes, 2, 1e6) for row in (ours, small))
     if verdict.smallest:
         return f"ours is the smallest, {mine} MB (next: {small.name}, {other} MB)"

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, fields
 from typing import Any
 
+from evaluation.verdict import Verdict
 from runtime.provenance import Weights
 
 PARAMETERS = 13_800_000
@@ -52,48 +52,6 @@ SHIPPED = "encoder.tflite"
 MEMORY = f"{SHIPPED} private memory"
 
 
-@dataclass(frozen=True)
-class Budget:
-    """One limit and its verdict.
-
-    Attributes:
-        name: what is limited.
-        limit: the bound itself.
-        relation: `<`, `<=` or `>=`, between value and limit.
-        value: what was measured; None where nothing has been measured yet.
-        unit: of limit and value.
-        how: how the value was measured, or what measures it.
-    """
-
-    name: str
-    limit: float
-    relation: str
-    value: float | None
-    unit: str
-    how: str
-
-    @property
-    def passed(self) -> bool | None:
-        """Whether the limit holds; None where nothing has been measured yet."""
-        if self.value is None:
-            return None
-        compare = {
-            "<": self.value < self.limit,
-            "<=": self.value <= self.limit,
-            ">=": self.value >= self.limit,
-        }
-        return compare[self.relation]
-
-    def to_dict(self) -> dict[str, Any]:
-        """Returns the manifest's form, the verdict included."""
-        return {**asdict(self), "pass": self.passed}
-
-    @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> Budget:
-        """Reads the manifest's form; the verdict is computed, never believed."""
-        return cls(**{field.name: values[field.name] for field in fields(cls)})
-
-
 def limits() -> dict[str, Any]:
     """Returns the limits that travel in the manifest, for the runtimes to judge by."""
     return {
@@ -109,32 +67,32 @@ def limits() -> dict[str, Any]:
     }
 
 
-def size_budgets(parameters: int, shipped_bytes: int) -> list[Budget]:
+def size_budgets(parameters: int, shipped_bytes: int) -> list[Verdict]:
     """Judges what is known once the files are written."""
     return [
-        Budget("parameters", PARAMETERS, "<", parameters, "", "counted in PyTorch"),
-        Budget(f"{SHIPPED} on disk", MEMORY_BYTES, "<", shipped_bytes, "bytes", "file size"),
+        Verdict("parameters", PARAMETERS, "<", parameters, "", "counted in PyTorch"),
+        Verdict(f"{SHIPPED} on disk", MEMORY_BYTES, "<", shipped_bytes, "bytes", "file size"),
     ]
 
 
-def loading_budget(loaded: int, files: int, faults: Iterable[str] = ()) -> Budget:
+def loading_budget(loaded: int, files: int, faults: Iterable[str] = ()) -> Verdict:
     """Judges how many of the bundle's model files open in their engines and run."""
     how = "; ".join(faults) or "opened and run on this host, a parity screen"
-    return Budget("model files that load and run", files, ">=", loaded, "", how)
+    return Verdict("model files that load and run", files, ">=", loaded, "", how)
 
 
-def shape_budget(right: int, outputs: int, faults: Iterable[str] = ()) -> Budget:
+def shape_budget(right: int, outputs: int, faults: Iterable[str] = ()) -> Verdict:
     """Judges how many of the model files' outputs have the public dtype and shape."""
     how = "; ".join(faults) or "what came out of that run"
-    return Budget("outputs of the public shape", outputs, ">=", right, "", how)
+    return Verdict("outputs of the public shape", outputs, ">=", right, "", how)
 
 
-def weights_budget(weights: Weights) -> Budget:
+def weights_budget(weights: Weights) -> Verdict:
     """Judges whether the weights mean anything: with one random part the embedding does not."""
-    return Budget("parts with random weights", 0, "<=", len(weights.random), "", weights.summary)
+    return Verdict("parts with random weights", 0, "<=", len(weights.random), "", weights.summary)
 
 
-def memory_budget(private_bytes: int | None, how: str, first_start_bytes: int | None = None) -> Budget:
+def memory_budget(private_bytes: int | None, how: str, first_start_bytes: int | None = None) -> Verdict:
     """Judges the private memory that loading the shipped file and running it adds to a process.
 
     Args:
@@ -148,16 +106,16 @@ def memory_budget(private_bytes: int | None, how: str, first_start_bytes: int | 
         how += f"; to the nearest {MEMORY_STEP / 1e6} MB"
     if first_start_bytes is not None:
         how += f"; first start {first_start_bytes / 1e6:.1f} MB"
-    return Budget(MEMORY, MEMORY_BYTES, "<", private_bytes, "bytes", how)
+    return Verdict(MEMORY, MEMORY_BYTES, "<", private_bytes, "bytes", how)
 
 
-def latency_budget(simulated_ms: float | None, profile: str = "", *, reason: str = "") -> Budget:
+def latency_budget(simulated_ms: float | None, profile: str = "", *, reason: str = "") -> Verdict:
     """Judges the simulated time of a whole encode on the target phone, or says why there is none."""
     how = f"not measured: {reason}" if simulated_ms is None else f"simulated, profile {profile}"
-    return Budget("latency of encode", LATENCY_MS, "<", simulated_ms, "ms", how)
+    return Verdict("latency of encode", LATENCY_MS, "<", simulated_ms, "ms", how)
 
 
-def parity_budgets(rows: Iterable[Mapping[str, Any]]) -> list[Budget]:
+def parity_budgets(rows: Iterable[Mapping[str, Any]]) -> list[Verdict]:
     """Judges parity rows, in the manifest's form: of each engine, precision and metric the worst row."""
     checked: dict[tuple[str, str, str], list[float]] = {}
     for row in rows:
@@ -168,11 +126,11 @@ def parity_budgets(rows: Iterable[Mapping[str, Any]]) -> list[Budget]:
         relation, worst = ("<=", max) if metric == "max_abs" else (">=", min)
         limit = PARITY[precision][metric]
         name = f"parity {engine} {precision} {metric}"
-        budgets.append(Budget(name, limit, relation, worst(values), "", "parity screens, this host"))
+        budgets.append(Verdict(name, limit, relation, worst(values), "", "parity screens, this host"))
     return budgets
 
 
-def arm64_parity_budgets(report: Mapping[str, Any]) -> list[Budget]:
+def arm64_parity_budgets(report: Mapping[str, Any]) -> list[Verdict]:
     """Judges an ARM64 report, in its JSON form: the worst phone's parity, and that every file ran."""
     worst: dict[str, Mapping[str, Any]] = {}
     for verdict in report["verdicts"]:
@@ -181,7 +139,7 @@ def arm64_parity_budgets(report: Mapping[str, Any]) -> list[Budget]:
             if name not in worst or sign * verdict["value"] < sign * worst[name]["value"]:
                 worst[name] = verdict
     budgets = [
-        Budget(
+        Verdict(
             f"parity arm64 {name.removeprefix('parity with ')}",
             verdict["limit"],
             verdict["relation"],
@@ -191,11 +149,11 @@ def arm64_parity_budgets(report: Mapping[str, Any]) -> list[Budget]:
         )
         for name, verdict in worst.items()
     ]
-    failed = Budget("parity arm64 files that failed", 0, "<=", len(report["failures"]), "", "emulated")
+    failed = Verdict("parity arm64 files that failed", 0, "<=", len(report["failures"]), "", "emulated")
     return [*budgets, failed]
 
 
-def quality_budgets(report: Mapping[str, Any] | None, skipped: str = "") -> list[Budget]:
+def quality_budgets(report: Mapping[str, Any] | None, skipped: str = "") -> list[Verdict]:
     """Judges a quality report, in the manifest's form.
 
     The shipped file must reach every limit of QUALITY; each INT8 engine must keep the float figures, and
@@ -208,7 +166,7 @@ def quality_budgets(report: Mapping[str, Any] | None, skipped: str = "") -> list
     if report is None:
         name, how = "quality tflite int8", f"not measured: {skipped}"
         return [
-            Budget(f"{name} {key}", limit, relation, None, "", how)
+            Verdict(f"{name} {key}", limit, relation, None, "", how)
             for key, (relation, limit) in QUALITY.items()
         ]
     budgets = []
@@ -218,27 +176,29 @@ def quality_budgets(report: Mapping[str, Any] | None, skipped: str = "") -> list
         name, how = f"quality {row['engine']} int8", "test split, this host"
         if row["engine"] == "tflite":
             for key, (relation, limit) in QUALITY.items():
-                budgets.append(Budget(f"{name} {key}", limit, relation, quality_value(row, key), "", how))
+                budgets.append(Verdict(f"{name} {key}", limit, relation, quality_value(row, key), "", how))
             masks = row.get("regions", {}).get("test")
             if masks and masks["mean"] is not None:
-                budgets.append(Budget(f"{name} mask IoU", MASK_IOU, ">=", masks["mean"], "", how))
+                budgets.append(Verdict(f"{name} mask IoU", MASK_IOU, ">=", masks["mean"], "", how))
         share, centred = min(row["retention"].values()), row["mean_centred_cosine"]["min"]
-        budgets.append(Budget(f"{name} accuracy retention", RETENTION, ">=", share, "", "the worst figure"))
+        budgets.append(Verdict(f"{name} accuracy retention", RETENTION, ">=", share, "", "the worst figure"))
         budgets.append(
-            Budget(f"{name} mean-centred cosine", PARITY_COSINE, ">=", centred, "", "the worst parity screen")
+            Verdict(
+                f"{name} mean-centred cosine", PARITY_COSINE, ">=", centred, "", "the worst parity screen"
+            )
         )
         budgets += _fidelity_budgets(row)
     return budgets
 
 
-def _fidelity_budgets(row: Mapping[str, Any]) -> list[Budget]:
+def _fidelity_budgets(row: Mapping[str, Any]) -> list[Verdict]:
     budgets = []
     for part, figures in FIDELITY[row["engine"]].items():
         found = row["fidelity"][part]
         for figure, limit in figures.items():
             name = f"fidelity {row['engine']} int8 {part} {figure}"
             how = f"all {found['n']} of the test split, this host"
-            budgets.append(Budget(name, limit, ">=", found[figure], "", how))
+            budgets.append(Verdict(name, limit, ">=", found[figure], "", how))
     return budgets
 
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from evaluation import arm64, budgets
 from evaluation.arm64.report import SHIPPED
-from evaluation.budgets import Budget
+from evaluation.verdict import Verdict
 from runtime.bench import measure_memory
 from runtime.bundle import Bundle
 from runtime.engines import EngineError, Model, describe, fits, open_model
@@ -27,31 +27,7 @@ LOADS, SHAPES, PARAMETERS, LATENCY, SIZE, WEIGHTS = ITEMS = (
 )
 
 
-@dataclass(frozen=True)
-class Entry:
-    """One measured limit of the checklist.
-
-    Attributes:
-        item: one of ITEMS.
-        budget: limit, value and how it was measured.
-        gated: whether it decides; other phones than the target are shown beside it.
-    """
-
-    item: str
-    budget: Budget
-    gated: bool = True
-
-    @property
-    def failed(self) -> bool:
-        """Whether a limit that decides does not hold."""
-        return self.gated and self.budget.passed is False
-
-    def to_dict(self) -> dict[str, Any]:
-        """Returns the budget's JSON form with the item in front."""
-        return {"item": self.item, **self.budget.to_dict(), "gated": self.gated}
-
-
-def measure(bundle: Bundle) -> list[Entry]:
+def measure(bundle: Bundle) -> list[Verdict]:
     """Answers all six items, in order.
 
     Loads and runs every model file, measures memory in fresh processes, and counts instructions where the
@@ -66,15 +42,15 @@ def measure(bundle: Bundle) -> list[Entry]:
     runs = run_files(bundle)
     shipped = bundle.file(budgets.SHIPPED).stat().st_size
     parameters, on_disk = budgets.size_budgets(bundle.manifest["parameters"]["total"], shipped)
-    return [
-        Entry(LOADS, budgets.loading_budget(runs.loaded, runs.files, runs.broken)),
-        Entry(SHAPES, budgets.shape_budget(runs.right, runs.outputs, runs.misshapen)),
-        Entry(PARAMETERS, parameters),
-        *latency_entries(_counted(bundle)),
-        Entry(SIZE, on_disk),
-        Entry(SIZE, _memory(bundle)),
-        Entry(WEIGHTS, budgets.weights_budget(weights)),
-    ]
+    found = {
+        LOADS: [budgets.loading_budget(runs.loaded, runs.files, runs.broken)],
+        SHAPES: [budgets.shape_budget(runs.right, runs.outputs, runs.misshapen)],
+        PARAMETERS: [parameters],
+        LATENCY: latency_verdicts(_counted(bundle)),
+        SIZE: [on_disk, _memory(bundle)],
+        WEIGHTS: [budgets.weights_budget(weights)],
+    }
+    return [replace(verdict, item=item) for item, verdicts in found.items() for verdict in verdicts]
 
 
 @dataclass
@@ -138,19 +114,21 @@ def _check_outputs(
             runs.misshapen.append(f"{model.path.name}: {key}: {name} {what}, not {describe(spec)}")
 
 
-def latency_entries(report: Mapping[str, Any] | None) -> list[Entry]:
+def latency_verdicts(report: Mapping[str, Any] | None) -> list[Verdict]:
     """Judges a whole encode on every phone of an ARM64 report, in its JSON form; the target decides."""
     if report is None:
-        return [Entry(LATENCY, budgets.latency_budget(None, reason=arm64.available().reason))]
-    entries = []
+        return [budgets.latency_budget(None, reason=arm64.available().reason)]
+    found = []
     for path in report["paths"]:
         if path["path"] != "encode":
             continue
-        budget, target = budgets.latency_budget(path["ms"], path["profile"]), report["target"]
-        if path["profile"] != target:
-            budget = replace(budget, name=f"{budget.name}, {path['profile']}")
-        entries.append(Entry(LATENCY, budget, gated=path["profile"] == target))
-    return sorted(entries, key=lambda entry: not entry.gated)
+        verdict, gated = (
+            budgets.latency_budget(path["ms"], path["profile"]),
+            path["profile"] == report["target"],
+        )
+        name = verdict.name if gated else f"{verdict.name}, {path['profile']}"
+        found.append(replace(verdict, name=name, gated=gated))
+    return sorted(found, key=lambda verdict: not verdict.gated)
 
 
 def _counted(bundle: Bundle) -> Mapping[str, Any] | None:
@@ -159,7 +137,7 @@ def _counted(bundle: Bundle) -> Mapping[str, Any] | None:
     return arm64.measure(bundle.path, models=[SHIPPED]).to_dict()
 
 
-def _memory(bundle: Bundle) -> Budget:
+def _memory(bundle: Bundle) -> Verdict:
     try:
         found = measure_memory(bundle, *SHIPPED)
         return budgets.memory_budget(found.private_bytes, found.how, found.first_start_bytes)

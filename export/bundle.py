@@ -100,7 +100,7 @@ def _manifest(
 
 def _verdicts(
     manifest: Mapping[str, Any], folders: Mapping[str, Path], not_emulated: str
-) -> list[budgets.Budget]:
+) -> list[budgets.Verdict]:
     memory = json.loads((folders["memory"] / "memory.json").read_text())
     skipped = json.loads((folders["quality"] / "quality.json").read_text())["skipped"]
     report = manifest.get("arm64")

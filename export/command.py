@@ -9,8 +9,8 @@ from pathlib import Path
 from rich.text import Text
 
 from encoder.config import PRESETS
-from evaluation.budgets import Budget
 from evaluation.terminal.tables import open_console
+from evaluation.verdict import Verdict
 from export.pipeline import export_bundle, find_unchanged
 from export.report.console import print_result, step_progress
 from export.request import ROOT, Request, read_request
@@ -78,7 +78,7 @@ def run(options: argparse.Namespace) -> int:
         print(json.dumps(manifest))
     else:
         print_result(console, manifest, _shown(request.out), _following(request))
-    budgets = [Budget.from_dict(values) for values in manifest["budgets"]]
+    budgets = [Verdict.from_dict(values) for values in manifest["budgets"]]
     lost = any(budget.passed is False for budget in budgets if budget.name.startswith("parity"))
     return EXIT_FAILED if lost else 0
 

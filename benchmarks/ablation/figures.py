@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from evaluation.arm64.report import SHIPPED
-from evaluation.budgets import MEMORY, QUALITY, Budget, quality_value
+from evaluation.budgets import MEMORY, QUALITY, quality_value
 from evaluation.budgets import SHIPPED as SHIPPED_FILE
+from evaluation.verdict import Verdict
 
 Figures = dict[str, Any]
 
@@ -27,7 +28,7 @@ def figures(manifest: Mapping[str, Any], export_s: float) -> Figures:
         export_s.
     """
     quality, kept, not_rated = _quality(manifest)
-    budgets = [Budget.from_dict(values) for values in manifest["budgets"]]
+    budgets = [Verdict.from_dict(values) for values in manifest["budgets"]]
     return {
         "weights": manifest["weights"],
         "parameters": dict(manifest["parameters"]),

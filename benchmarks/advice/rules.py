@@ -9,8 +9,8 @@ from typing import Any
 from benchmarks.ablation.results import HOW_TO_MAKE, Result
 from benchmarks.ablation.rows import PRESET
 from evaluation import budgets
-from evaluation.budgets import Budget
-from evaluation.terminal.format import budget_row
+from evaluation.terminal.format import verdict_row
+from evaluation.verdict import Verdict
 from runtime.errors import InputError
 from runtime.provenance import Weights
 
@@ -124,7 +124,7 @@ def _candidate(name: str, result: Result | None, answers: Answers) -> Candidate:
     return Candidate(name, result, weeks, tuple(work), tuple(obstacles))
 
 
-def limits_of(result: Result, device: bool) -> list[Budget]:
+def limits_of(result: Result, device: bool) -> list[Verdict]:
     """Judges what only another encoder changes: parameters, the shipped file, and the latency on the target.
 
     Without a phone to measure on, the latency has to hold at the slowest of the published rates too.
@@ -138,8 +138,8 @@ def limits_of(result: Result, device: bool) -> list[Budget]:
     ]
 
 
-def _said(budget: Budget) -> str:
-    row = budget_row(budget)
+def _said(budget: Verdict) -> str:
+    row = verdict_row(budget)
     return f"{row['name']} {row['value']}, limit {row['limit']}"
 
 

@@ -7,6 +7,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from evaluation.verdict import Verdict
+
 if TYPE_CHECKING:
     from evaluation.arm64.emulator import Failure
     from evaluation.arm64.profiles import Profile
@@ -76,20 +78,6 @@ class ParityRow:
 
 
 @dataclass(frozen=True)
-class Verdict:
-    """A limit and what was measured; `gated` where it decides the exit status: parity on every phone."""
-
-    name: str
-    profile: str
-    limit: float
-    relation: str
-    value: float
-    unit: str
-    passed: bool
-    gated: bool
-
-
-@dataclass(frozen=True)
 class Arm64Report:
     """Everything that one measurement of a bundle found.
 
@@ -152,7 +140,7 @@ class Arm64Report:
                 ms = round(profile.milliseconds(count), 2)
                 limit, gated = self.latency_limit_ms, profile == self.target
                 found.append(
-                    Verdict("latency of encode", profile.name, limit, "<", ms, "ms", ms < limit, gated)
+                    Verdict("latency of encode", limit, "<", ms, "ms", gated=gated, profile=profile.name)
                 )
         return found
 
@@ -162,10 +150,8 @@ class Arm64Report:
             for check in row.checks:
                 at_most = check["metric"] == "max_abs"
                 name = f"parity with {row.against}, {row.engine} {row.precision}, {check['metric']}"
-                verdict = Verdict(
-                    name, row.profile, check["limit"], "<=" if at_most else ">=", check["value"], "",
-                    check["passed"], gated=True,
-                )  # fmt: skip
+                relation = "<=" if at_most else ">="
+                verdict = Verdict(name, check["limit"], relation, check["value"], profile=row.profile)
                 before = worst.get((name, row.profile))
                 if before is None or (before.value < verdict.value) == at_most:
                     worst[name, row.profile] = verdict
@@ -185,7 +171,7 @@ class Arm64Report:
             "paths": [self._path_dict(path, profile) for path in PATHS for profile in self.profiles],
             "operators": [vars(operator) for operator in self.operators],
             "parity": [vars(row) | {"checks": list(row.checks)} for row in self.parity],
-            "verdicts": [vars(verdict) for verdict in self.verdicts],
+            "verdicts": [verdict.to_dict() for verdict in self.verdicts],
             "failures": [failure.to_dict() for failure in self.failures],
         }
 

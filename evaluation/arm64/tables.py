@@ -16,11 +16,11 @@ from evaluation.arm64.report import (
     SHIPPED,
     Arm64Report,
     OperatorCost,
-    Verdict,
     significant,
     worst_spread,
 )
 from evaluation.terminal.tables import print_table
+from evaluation.verdict import Verdict
 
 _OPERATORS_SHOWN = 14
 _BAR_WIDTH = 24

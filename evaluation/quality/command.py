@@ -11,7 +11,7 @@ from evaluation.quality.measure import ENGINES, REFERENCE, measure
 from evaluation.quality.outputs import Models
 from evaluation.quality.split import FOLDER, read_split
 from evaluation.quality.tables import rich_table, tables
-from evaluation.terminal.console import print_budgets
+from evaluation.terminal.console import print_verdicts
 from evaluation.terminal.progress import engine_progress
 from evaluation.terminal.tables import open_console, print_table
 from runtime.bundle import Bundle
@@ -63,7 +63,7 @@ def run(options: argparse.Namespace) -> int:
         console.print(_heading(options.bundle, weights, report))
         for table in tables(report):
             print_table(console, rich_table(table))
-        print_budgets(console, verdicts)
+        print_verdicts(console, verdicts)
     return EXIT_FAILED if any(verdict.passed is False for verdict in verdicts) else 0
 
 

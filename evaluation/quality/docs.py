@@ -14,7 +14,7 @@ from evaluation.quality.pictures import draw_pictures
 from evaluation.quality.split import TestSplit
 from evaluation.quality.step import CAPTIONS
 from evaluation.quality.tables import Table, tables
-from evaluation.terminal.format import budget_row
+from evaluation.terminal.format import verdict_row
 from runtime.errors import InputError
 
 DOCS = ROOT / "docs"
@@ -72,7 +72,7 @@ def _summary(report: Mapping[str, Any]) -> str:
 
 
 def _verdicts(report: Mapping[str, Any]) -> Table:
-    rows = [budget_row(budget) for budget in quality_budgets(report)]
+    rows = [verdict_row(budget) for budget in quality_budgets(report)]
     keys = ("name", "limit", "value", "verdict")
     return Table("Limits", ("what", *keys[1:]), tuple(tuple(row[key] for key in keys) for row in rows))
 

@@ -8,8 +8,8 @@ from rich.console import Console
 from rich.padding import Padding
 from rich.text import Text
 
-from evaluation.budgets import Budget
 from evaluation.terminal.verdicts import Row, verdict_rows
+from evaluation.verdict import Verdict
 from runtime.provenance import Weights
 
 STYLES = {True: "green", False: "bold red", None: "yellow"}
@@ -23,9 +23,9 @@ def print_weights(console: Console, weights: Weights) -> None:
         console.print(Text(weights.warning, style="bold white on red"))
 
 
-def print_budgets(console: Console, budgets: Sequence[Budget]) -> None:
+def print_verdicts(console: Console, verdicts: Sequence[Verdict]) -> None:
     """Prints verdicts in a few lines, and why something was not measured."""
-    rows = verdict_rows(budgets)
+    rows = verdict_rows(verdicts)
     print_rows(console, rows)
     reasons: dict[str, list[str]] = {}
     for row in rows:

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from evaluation.budgets import Budget
+from evaluation.verdict import Verdict
 
 VERDICTS = {True: "pass", False: "FAIL", None: "not measured"}
 
 
-def budget_row(budget: Budget) -> dict[str, str]:
+def verdict_row(verdict: Verdict) -> dict[str, str]:
     """Returns `name`, `limit`, `value`, `verdict` and `how` as people read them."""
     return {
-        "name": budget.name,
-        "limit": f"{budget.relation} {format_value(budget.limit, budget.unit)}",
-        "value": format_value(budget.value, budget.unit),
-        "verdict": VERDICTS[budget.passed],
-        "how": budget.how,
+        "name": verdict.name,
+        "limit": f"{verdict.relation} {format_value(verdict.limit, verdict.unit)}",
+        "value": format_value(verdict.value, verdict.unit),
+        "verdict": VERDICTS[verdict.passed],
+        "how": verdict.how,
     }
 
 

@@ -6,8 +6,8 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from evaluation.budgets import Budget
-from evaluation.terminal.format import budget_row
+from evaluation.terminal.format import verdict_row
+from evaluation.verdict import Verdict
 
 MOST = 14
 NAME_WIDTH = 29
@@ -36,6 +36,7 @@ SHORTER = (
     ("fp32", "float"),
     ("mean_centred_cosine_min", "mean-centred cosine"),
     ("max_abs", "max abs"),
+    ("self_retrieval", "self-retrieval"),
 )
 
 
@@ -57,26 +58,26 @@ class Row:
     gated: bool = True
 
 
-def row_of(budget: Budget, name: str, *, gated: bool = True) -> Row:
+def row_of(verdict: Verdict, name: str) -> Row:
     """Returns a limit's line."""
-    shown = budget_row(budget)
-    if isinstance(budget.value, int) and budget.limit >= 1e6 and not budget.unit:
-        shown["value"] = f"{budget.value / 1e6:.2f} M"
-        shown["limit"] = f"{budget.relation} {budget.limit / 1e6:.2f} M"
-    value = "not measured" if budget.value is None else shown["value"]
-    return Row(name, value, shown["limit"], budget.passed, budget.how, gated)
+    shown = verdict_row(verdict)
+    if isinstance(verdict.value, int) and verdict.limit >= 1e6 and not verdict.unit:
+        shown["value"] = f"{verdict.value / 1e6:.2f} M"
+        shown["limit"] = f"{verdict.relation} {verdict.limit / 1e6:.2f} M"
+    value = "not measured" if verdict.value is None else shown["value"]
+    return Row(name, value, shown["limit"], verdict.passed, verdict.how, verdict.gated)
 
 
-def verdict_rows(budgets: Sequence[Budget]) -> list[Row]:
+def verdict_rows(verdicts: Sequence[Verdict]) -> list[Row]:
     """Returns at most MOST lines: of alike limits that hold the closest, and each that fails."""
-    groups: dict[str, list[Budget]] = {}
-    for budget in budgets:
-        groups.setdefault(_group(budget.name), []).append(budget)
+    groups: dict[str, list[Verdict]] = {}
+    for verdict in verdicts:
+        groups.setdefault(_group(verdict.name), []).append(verdict)
     rows = []
     for name, members in groups.items():
-        failed = [budget for budget in members if budget.passed is False]
-        rest = [budget for budget in members if budget.passed is not False]
-        rows += [row_of(budget, _short(budget.name) if len(members) > 1 else name) for budget in failed]
+        failed = [verdict for verdict in members if verdict.passed is False]
+        rest = [verdict for verdict in members if verdict.passed is not False]
+        rows += [row_of(verdict, _short(verdict.name) if len(members) > 1 else name) for verdict in failed]
         if rest:
             rows.append(_together(name, rest))
     return _cut(rows)
@@ -92,20 +93,20 @@ def _short(name: str) -> str:
     return name
 
 
-def _together(name: str, budgets: Sequence[Budget]) -> Row:
+def _together(name: str, verdicts: Sequence[Verdict]) -> Row:
     """One line for limits that hold; those that are met exactly, such as all screens found, say the least."""
-    if len(budgets) == 1:
-        return row_of(budgets[0], name)
-    closest = min(budgets, key=lambda budget: _margin(budget) or float("inf"))
-    row = row_of(closest, f"{name} ({len(budgets)} limits)")
+    if len(verdicts) == 1:
+        return row_of(verdicts[0], name)
+    closest = min(verdicts, key=lambda verdict: _margin(verdict) or float("inf"))
+    row = row_of(closest, f"{name} ({len(verdicts)} limits)")
     if row.passed is None:
         return row
     return Row(row.name, row.value, row.limit, row.passed, f"closest: {_short(closest.name)}; {row.how}")
 
 
-def _margin(budget: Budget) -> float:
+def _margin(verdict: Verdict) -> float:
     """How far a value is from its limit, as a share of the limit."""
-    return 0.0 if budget.value is None else abs(budget.value - budget.limit) / (abs(budget.limit) or 1.0)
+    return 0.0 if verdict.value is None else abs(verdict.value - verdict.limit) / (abs(verdict.limit) or 1.0)
 
 
 def _cut(rows: list[Row]) -> list[Row]:

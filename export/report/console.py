@@ -11,8 +11,9 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedCo
 from rich.table import Column
 from rich.text import Text
 
-from evaluation.budgets import SHIPPED, Budget
-from evaluation.terminal.console import print_budgets, print_weights
+from evaluation.budgets import SHIPPED
+from evaluation.terminal.console import print_verdicts, print_weights
+from evaluation.verdict import Verdict
 from export.pipeline import BUNDLE, OnStep
 from export.steps.table import STEPS, Step
 from runtime.provenance import Weights
@@ -55,7 +56,7 @@ def print_result(console: Console, manifest: Mapping[str, Any], out: str, follow
     """
     print_weights(console, Weights.from_dict(manifest["weights"]))
     console.print()
-    print_budgets(console, [Budget.from_dict(values) for values in manifest["budgets"]])
+    print_verdicts(console, [Verdict.from_dict(values) for values in manifest["budgets"]])
     console.print()
     files = manifest["files"]
     models = sum("engine" in entry for entry in files.values())

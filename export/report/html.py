@@ -14,10 +14,10 @@ import numpy as np
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from PIL import Image
 
-from evaluation.budgets import Budget
 from evaluation.quality.step import CAPTIONS, picture_files
 from evaluation.quality.tables import tables as quality_tables
-from evaluation.terminal.format import budget_row
+from evaluation.terminal.format import verdict_row
+from evaluation.verdict import Verdict
 from runtime.provenance import Weights
 
 SHEET_COLUMNS = 16
@@ -36,11 +36,11 @@ def render_report(manifest: Mapping[str, Any], folder: Path, pictures: Path) -> 
         trim_blocks=True, lstrip_blocks=True,
     )  # fmt: skip
     layers = json.loads((folder / "plan.json").read_text())["layers"]
-    budgets = [Budget.from_dict(values) for values in manifest["budgets"]]
+    budgets = [Verdict.from_dict(values) for values in manifest["budgets"]]
     return environment.get_template("template.html").render(
         manifest=manifest,
         weights=Weights.from_dict(manifest["weights"]),
-        budgets=[{**budget_row(budget), "state": _state(budget)} for budget in budgets],
+        budgets=[{**verdict_row(budget), "state": _state(budget)} for budget in budgets],
         layers=layers,
         precisions=sorted(Counter(layer["precision"] for layer in layers).items()),
         sheet=_contact_sheet(folder / "golden.npz"),
@@ -49,7 +49,7 @@ def render_report(manifest: Mapping[str, Any], folder: Path, pictures: Path) -> 
     )
 
 
-def _state(budget: Budget) -> str:
+def _state(budget: Verdict) -> str:
     return {True: "pass", False: "fail", None: "open"}[budget.passed]
 
 

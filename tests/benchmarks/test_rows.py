@@ -24,16 +24,16 @@ def comparison(*rows: Row) -> Comparison:
     return Comparison("balanced", Weights.from_dict(weights_entry()), 32, "a76", rows)
 
 
-def test_the_best_peer_has_the_fewest_instructions():
+def test_the_best_baseline_has_the_fewest_instructions():
     verdict = judge([OWN, FLOAT, SMALL, BROKEN, UNCOUNTED])
-    assert verdict.best_peer is FLOAT and verdict.times == 3.0
-    assert not verdict.smallest and verdict.smallest_peer is SMALL
+    assert verdict.best_baseline is FLOAT and verdict.times == 3.0
+    assert not verdict.smallest and verdict.smallest_baseline is SMALL
 
 
 def test_a_row_that_does_not_run_is_no_choice():
     stopped = SMALL.having(m_instructions=10.0, error="does not run here: ended by SIGABRT")
     verdict = judge([OWN, FLOAT, stopped])
-    assert verdict.best_peer is FLOAT and verdict.smallest
+    assert verdict.best_baseline is FLOAT and verdict.smallest
 
 
 @pytest.mark.parametrize(
@@ -78,10 +78,10 @@ def test_terminal_table_has_a_row_for_each():
 def test_json_carries_the_verdict():
     found = comparison(OWN, FLOAT).to_dict()
     assert found["verdict"] == {
-        "best_peer": "float",
+        "best_baseline": "float",
         "times": 3.0,
         "smallest": True,
-        "smallest_peer": "float",
+        "smallest_baseline": "float",
     }
     assert found["rows"][0]["m_instructions"] == 40.0
 

@@ -128,7 +128,7 @@ def test_an_item_that_fails_fails_the_gate(check, bundle, item, change):
 
 def test_a_further_limit_fails_the_gate_too(bundle, capfd):
     lost = {"name": "parity tflite int8 self_retrieval", "limit": 1.0, "relation": ">=", "value": 0.5, "unit": "",
-            "how": "parity screens", "pass": True}  # fmt: skip
+            "how": "parity screens", "gated": True, "item": "", "profile": "", "pass": True}  # fmt: skip
     change_manifest(bundle, lambda manifest: manifest.update(budgets=[lost]))
     assert main(["check", str(bundle)]) == 1
     out = capfd.readouterr().out
@@ -167,7 +167,7 @@ def test_an_exported_preset(bundle_dir):
     rows = json.loads(result.stdout)
     assert result.returncode == 0, result.stderr
     assert all(row["pass"] for row in rows if row["gated"])
-    assert list(dict.fromkeys(row["item"] for row in rows)) == [*ITEMS, None]
+    assert list(dict.fromkeys(row["item"] for row in rows)) == [*ITEMS, ""]
     manifest = json.loads((bundle_dir / "manifest.json").read_text())
     parameters = next(row for row in rows if row["item"] == "parameters")
     assert parameters["value"] == manifest["parameters"]["total"] and parameters["pass"]

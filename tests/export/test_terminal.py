@@ -10,7 +10,7 @@ from rich.table import Table
 
 from evaluation.budgets import (
     FIDELITY,
-    Budget,
+    Verdict,
     arm64_parity_budgets,
     latency_budget,
     memory_budget,
@@ -33,7 +33,7 @@ NOWHERE = "the ARM64 emulator cannot be set up: apt-get, apt-cache, dpkg, dpkg-d
 
 def verdicts(
     parity: dict = PARITY, *, worse: float = 0.0, milliseconds: float | None = 13.75
-) -> list[Budget]:
+) -> list[Verdict]:
     """The verdicts of a preset that finds the regions: as many as there can be."""
     rows = [
         {
@@ -75,7 +75,7 @@ def verdicts(
     ]
 
 
-def screen(width: int, budgets: list[Budget]) -> list[str]:
+def screen(width: int, budgets: list[Verdict]) -> list[str]:
     """The lines of the last screen."""
     console = Console(file=io.StringIO(), width=width)
     files = {
@@ -119,8 +119,8 @@ def test_what_fails_has_a_line_of_its_own_with_limit_and_value(width):
     shown = verdict_lines(screen(width, verdicts(worse)))
     failed = [line.split() for line in shown if "FAIL" in line]
     assert [line[: line.index("FAIL")] for line in failed] == [
-        ["ONNX", "INT8", "centred", "cosine", "0.9123", ">=", "0.95"],
-        ["ONNX", "INT8", "self_retrieval", "0.9688", ">=", "1"],
+        ["ONNX", "INT8", "mean-centred", "cosine", "0.9123", ">=", "0.95"],
+        ["ONNX", "INT8", "self-retrieval", "0.9688", ">=", "1"],
     ]
     assert any(line.startswith("parity, INT8 (3 limits)") and "0.9743" in line for line in shown)
     assert len(shown) <= 14
