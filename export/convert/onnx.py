@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator
 from pathlib import Path
 
 import torch
@@ -12,6 +10,7 @@ from encoder.config import EncoderConfig
 from encoder.model import Encoder
 from export.convert.tflite import quiet
 from export.convert.wrappers import WRAPPERS, example_inputs
+from export.patches import without_pair_rules
 from runtime.bundle import PARTS, REGION_MASKS, SIGNATURES, signatures
 
 OPSET = 18
@@ -45,7 +44,7 @@ def write_onnx(encoder: Encoder, config: EncoderConfig, signature: str, path: Pa
             verbose=False,
             optimize=False,
         )
-        with _quick_rules():  # a second iteration, torch's default, finds nothing more
+        with without_pair_rules():  # a second iteration, torch's default, finds nothing more
             optimizer.optimize(program.model, num_iterations=1)
         model, same = onnxsim.simplify(program.model_proto)
     if not same:
@@ -53,22 +52,6 @@ def write_onnx(encoder: Encoder, config: EncoderConfig, signature: str, path: Pa
     _drop_provenance(model)
     onnx.checker.check_model(model)
     onnx.save(model, path)
-
-
-@contextlib.contextmanager
-def _quick_rules() -> Iterator[None]:
-    """Leaves out onnxscript's one rule for two nodes at once, for every node of which it searches all others.
-
-    It makes a Split of two Slices, which no encoder has, and takes a quarter of a large one's time.
-    """
-    from onnxscript import rewriter
-
-    rules = rewriter._DEFAULT_REWRITE_RULES
-    rewriter._DEFAULT_REWRITE_RULES = tuple(rule for rule in rules if rule.name != "SlicesSplit")
-    try:
-        yield
-    finally:
-        rewriter._DEFAULT_REWRITE_RULES = rules
 
 
 def compose(parts: dict[str, Path], path: Path) -> None:

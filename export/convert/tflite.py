@@ -13,6 +13,7 @@ import torch
 from encoder.config import EncoderConfig
 from encoder.model import Encoder
 from export.convert.wrappers import WRAPPERS, example_inputs
+from export.patches import count_in_int32, lazy_graphs
 from runtime.bundle import PARTS
 
 
@@ -28,35 +29,15 @@ def write_tflite(encoder: Encoder, config: EncoderConfig, path: Path) -> None:
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     import litert_torch  # takes seconds; only this step needs it
-    from torch.fx._lazy_graph_module import _use_lazy_graph_module
 
     logging.getLogger("litert_torch").setLevel(logging.ERROR)
-    _count_in_int32()
+    count_in_int32()
     modules = {part: WRAPPERS[part](encoder).eval() for part in PARTS}
     converter = litert_torch
     for part, module in modules.items():
         converter = converter.signature(part, module, sample_kwargs=example_inputs(config, part))
-    # Some 150 passes each write a graph out as Python; lazily, only what is called is written and compiled.
-    with torch.no_grad(), quiet(), _use_lazy_graph_module(True):
+    with torch.no_grad(), quiet(), lazy_graphs():
         converter.convert().export(str(path))
-
-
-def _count_in_int32() -> None:
-    """Lets `arange` count in int32 from the start, where PyTorch would in int64.
-
-    litert-torch does so itself, but at the end, and then traces the whole graph once more: a sixth of the
-    time of an encoder that resizes its maps. The file is the same.
-    """
-    from litert_torch.fx_infra import decomp
-
-    def arange(*bounds, dtype: torch.dtype | None = None, **options):
-        if dtype in (None, torch.int64) and all(isinstance(bound, int) for bound in bounds):
-            dtype = torch.int32
-        start, end = bounds if len(bounds) == 2 else (0, *bounds)
-        return torch.ops.aten.arange.start_step(start, end, 1, dtype=dtype, **options)
-
-    for overload in (torch.ops.aten.arange.default, torch.ops.aten.arange.start):
-        decomp.add_pre_lower_decomp(overload, arange)
 
 
 @contextlib.contextmanager

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
@@ -11,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from export.convert.tflite import quiet
+from export.patches import cached_rules
 from export.quantize.byte_input import bypass_float
 from export.quantize.layers import activation_matmuls, of_shared_weights, walk
 from export.quantize.packed_embeddings import PACKED, pack_lookups
@@ -126,12 +126,9 @@ def _calibrate(source: Path, engine, recipe: TfliteRecipe, samples) -> dict:
     from ai_edge_quantizer import calibrator
     from ai_edge_quantizer.utils import qsv_utils
 
-    rules = engine._recipe_manager
-    # It is asked the same of every operator for every sample, and searches all rules for an answer.
-    rules.get_quantization_configs = functools.cache(rules.get_quantization_configs)
     update = {"min_max": qsv_utils.min_max_update, "moving_average": qsv_utils.moving_average_update}
     collector = calibrator.Calibrator(str(source), num_threads=1, qsv_update_func=update[recipe.calibration])
-    collector.calibrate(samples, rules)
+    collector.calibrate(samples, cached_rules(engine))
     ranges = collector.get_model_qsvs()
     for layers in of_shared_weights(source):
         # With one scale for all, an engine packs their weights once.
