@@ -37,6 +37,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--seed", type=int, default=0, help="of random weights (default 0)")
     add = parser.add_argument_group("output").add_argument
     add("--out", type=Path, metavar="DIR", help="bundle folder (default dist/PRESET)")
+    add("--keep-names", action="store_true",
+        help="leave the module paths in encoder.tflite (0.4 MB), for Netron and Model Explorer")  # fmt: skip
     add("--force", action="store_true", help="run every step, even where nothing changed")
     add("--no-arm64", action="store_true",
         help="set no ARM64 emulator up, and run nothing on emulated phones")  # fmt: skip
@@ -59,6 +61,7 @@ def run(options: argparse.Namespace) -> int:
         recipe_file=options.recipe,
         out=options.out,
         seed=options.seed,
+        keep_names=options.keep_names,
     )
     console, emulate = open_console(stderr=options.json), not options.no_arm64
 

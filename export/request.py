@@ -57,6 +57,7 @@ class Request:
         samples: its samples.
         recipe: the quantization recipe.
         out: where the bundle goes.
+        keep_names: of tensors, in the shipped file.
     """
 
     preset: str
@@ -67,6 +68,7 @@ class Request:
     samples: tuple[Sample, ...]
     recipe: Recipe
     out: Path
+    keep_names: bool = False
 
     def inputs(self) -> dict[str, Any]:
         """Returns everything but code and tools that decides what is exported, as JSON can hold it."""
@@ -77,6 +79,7 @@ class Request:
             "sources": self.sources.digests(),
             "samples": folder_sha256(list(self.samples)),
             "recipe": asdict(self.recipe),
+            "keep_names": self.keep_names,
         }
 
 
@@ -90,6 +93,7 @@ def read_request(
     recipe_file: Path | None = None,
     out: Path | None = None,
     seed: int = 0,
+    keep_names: bool = False,
 ) -> Request:
     """Reads and checks all inputs of an export.
 
@@ -102,6 +106,7 @@ def read_request(
         recipe_file: quantization recipe.
         out: bundle folder, by default dist/NAME.
         seed: of random weights.
+        keep_names: leave the tensors' names in the shipped file.
 
     Raises:
         ConfigError, WeightsError, RecipeError, SampleError, RequestError: bad input; the message says what.
@@ -119,7 +124,7 @@ def read_request(
     # Found now and not by the step, so that the files decide the step's key: an export with random weights is
     # not taken for unchanged once the hub answers, nor is the hub asked by a step that could be left out.
     sources = find_sources(config, file=weights, published=published)
-    return Request(name, config, sources, seed, folder, samples, recipe, out)
+    return Request(name, config, sources, seed, folder, samples, recipe, out, keep_names)
 
 
 def _is_ours(out: Path) -> bool:

@@ -40,9 +40,13 @@ class _SharingBuilder(flatbuffers.Builder):
         return self._written[key]
 
 
-def strip_tensor_names(path: Path, source: Path) -> None:
-    """Takes the tensors' names, and what is written twice, out of a quantized file made of `source`."""
-    path.write_bytes(_renamed(path, source, shorten_names))
+def strip_tensor_names(path: Path, source: Path, *, keep: bool = False) -> None:
+    """Takes the tensors' names, and what is written twice, out of a quantized file made of `source`.
+
+    Args:
+        keep: leave the names, for those who look at the file: module paths, 0.4 MB of them.
+    """
+    path.write_bytes(_renamed(path, source, (lambda *_: None) if keep else shorten_names))
 
 
 def with_tensor_names(path: Path, source: Path) -> bytes:

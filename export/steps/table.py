@@ -41,7 +41,7 @@ STEPS: tuple[Step, ...] = (
     Step("onnx", "convert: ONNX, float", ("encoder",), (), "export.steps.onnx:make_onnx"),
     Step("onnx_int8", "calibrate and quantize: ONNX", ("golden", "onnx"), ("recipe",),
          "export.steps.onnx_int8:make_onnx_int8"),
-    Step("tflite_int8", "calibrate and quantize: TFLite", ("golden", "tflite"), ("recipe",),
+    Step("tflite_int8", "calibrate and quantize: TFLite", ("golden", "tflite"), ("recipe", "keep_names"),
          "export.steps.tflite_int8:make_tflite_int8"),
     Step("reference", "quality: run the float file", ("encoder", "golden", "tflite"), ("samples",),
          "export.steps.quality:run_float"),

@@ -27,6 +27,6 @@ def make_tflite_int8(request: Request, folders: Mapping[str, Path], out: Path) -
         recipe = replace(recipe, tflite=without_unmatched_rules(recipe.tflite, operators(source)))
     quantize_tflite(source, recipe.tflite, samples, target)
     layers = layer_precisions(target)  # by the names that the finished file no longer has
-    strip_tensor_names(target, source)
+    strip_tensor_names(target, source, keep=request.keep_names)
     listed = {"recipe": recipe.to_dict(), "layers": layers}
     (out / "plan.json").write_text(json.dumps(listed, indent=1) + "\n")

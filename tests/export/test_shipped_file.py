@@ -10,7 +10,7 @@ from encoder import EncoderConfig
 from encoder.weights import load_encoder
 from export.quantize.layers import walk
 from export.quantize.packed_embeddings import pack, pack_lookups, unpack
-from export.quantize.tensor_names import with_tensor_names
+from export.quantize.tensor_names import strip_tensor_names, with_tensor_names
 from runtime.bundle import Bundle
 
 SCHEMA = flatbuffer_utils.schema_fb
@@ -90,6 +90,16 @@ def test_the_shipped_file_carries_no_module_paths_and_gets_them_back(bundle, gol
     np.testing.assert_array_equal(
         _run(named, "vision", image=image), _run(shipped.read_bytes(), "vision", image=image)
     )
+
+
+def test_names_can_be_kept(bundle, tmp_path):
+    shipped, source = bundle.path / "encoder.tflite", bundle.path / "encoder_fp32.tflite"
+    path = tmp_path / "named.tflite"
+    path.write_bytes(with_tensor_names(shipped, source))
+    strip_tensor_names(path, source, keep=True)
+    assert b"torch.nn" in path.read_bytes()
+    strip_tensor_names(path, source)
+    assert path.read_bytes() == shipped.read_bytes()
 
 
 def test_what_is_written_once_reads_as_if_written_each_time(bundle, golden):
