@@ -1,4 +1,8 @@
-"""Screens as other phones would show them: other colours, a shift of some pixels, noise; a batch at once."""
+"""Augmentation: screens as other phones would show them, with other colours, a shift of some pixels, noise.
+
+Our own, since torchvision's transforms draw from the global generator, not from a step's own, and the same for a
+whole batch; here each screen gets its own change, and a step its own bits.
+"""
 
 from __future__ import annotations
 

@@ -1,10 +1,12 @@
-"""Quantization-aware fine-tuning: while it learns, the encoder hears the noise that the export will add.
+"""Quantization-aware training: fake quantization adds the noise that the export will add.
 
-Forward values are rounded as the precision plan will round them, gradients pass as if they were not (the
-straight-through estimator of Bengio et al., 2013; as in Jacob et al., 2018). Rounded are the word vectors, to
-4 bits with a scale a row, and to 8 bits, with a range a tensor, what goes into and comes out of every linear
+Forward values are quantized and dequantized as the quantization recipe will, gradients pass unchanged (the
+straight-through estimator of Bengio et al., 2013; as in Jacob et al., 2018). This is done to the word vectors,
+in 4 bits with a scale a row, and in 8 bits, with a range a tensor, to what goes into and comes out of every linear
 layer, every activation of a convolution, and every residual sum of the backbone. Weights have a scale a
 channel and lose too little to matter.
+
+Our own hooks, since torch.ao's QAT wants modules swapped or a graph traced; the kernel is torch's.
 """
 
 from __future__ import annotations
@@ -20,21 +22,21 @@ STEPS = 255
 """Of an 8-bit range."""
 
 
-def round_activations(encoder: nn.Module) -> None:
-    """Makes an encoder, in place, round its word vectors and activations."""
+def fake_quantize(encoder: nn.Module) -> None:
+    """Makes an encoder, in place, quantize and dequantize its word vectors and activations."""
     words = _largest_table(encoder)
     for module in encoder.modules():
         if module is words:
-            module.register_forward_hook(lambda _, __, rows: _through(rows, _four_bits(rows)))
+            module.register_forward_hook(lambda _, __, rows: _straight_through(rows, _four_bits(rows)))
         elif isinstance(module, nn.Linear):
-            module.register_forward_pre_hook(_round_input)
-            module.register_forward_hook(_round_output)
+            module.register_forward_pre_hook(_quantize_input)
+            module.register_forward_hook(_quantize_output)
         elif isinstance(module, BatchNormAct2d):
-            module.act.register_forward_pre_hook(_round_input)
+            module.act.register_forward_pre_hook(_quantize_input)
             if not isinstance(module.act, nn.Identity):
-                module.act.register_forward_hook(_round_output)
+                module.act.register_forward_hook(_quantize_output)
         elif isinstance(module, BottleneckBlock):
-            module.register_forward_hook(_round_output)
+            module.register_forward_hook(_quantize_output)
 
 
 def _largest_table(encoder: nn.Module) -> nn.Embedding | None:
@@ -42,28 +44,28 @@ def _largest_table(encoder: nn.Module) -> nn.Embedding | None:
     return max(tables, key=lambda table: table.num_embeddings, default=None)
 
 
-def _round_input(_: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+def _quantize_input(_: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
     return (_eight_bits(inputs[0]), *inputs[1:])
 
 
-def _round_output(_: nn.Module, __: tuple[Tensor, ...], found: Tensor) -> Tensor:
+def _quantize_output(_: nn.Module, __: tuple[Tensor, ...], found: Tensor) -> Tensor:
     return _eight_bits(found)
 
 
-def _through(exact: Tensor, rounded: Tensor) -> Tensor:
-    """The rounded values, with the gradient of the exact ones."""
-    return exact + (rounded - exact).detach()
+def _straight_through(exact: Tensor, quantized: Tensor) -> Tensor:
+    """The quantized values, with the gradient of the exact ones."""
+    return exact + (quantized - exact).detach()
 
 
 def _four_bits(rows: Tensor) -> Tensor:
-    """Rounds vectors, [..., D], each to 15 levels of its own scale."""
+    """Quantizes vectors, [..., D], each to 15 levels of its own scale."""
     rows = rows.detach()
     scale = (rows.abs().amax(dim=-1, keepdim=True) / WORD_LEVELS).clamp(min=1e-12)
     return (rows / scale).round() * scale
 
 
 def _eight_bits(values: Tensor) -> Tensor:
-    """Rounds a tensor to 256 levels from its smallest to its largest value; the gradient passes."""
+    """Quantizes a tensor to 256 levels from its smallest to its largest value; the gradient passes."""
     low, high = (bound.float() for bound in values.detach().aminmax())
     low, high = low.clamp(max=0), high.clamp(min=0)
     scale = ((high - low) / STEPS).clamp(min=1e-12)
