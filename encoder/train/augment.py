@@ -1,7 +1,7 @@
 """Augmentation: screens as other phones would show them, with other colours, a shift of some pixels, noise.
 
-Our own, since torchvision's transforms draw from the global generator, not from a step's own, and the same for a
-whole batch; here each screen gets its own change, and a step its own bits.
+Our own, since torchvision's transforms draw from the global generator, and once for a whole batch; here each
+screen is changed by itself, and a step's changes follow from its own generator.
 """
 
 from __future__ import annotations

@@ -56,7 +56,7 @@ class ContextBatch:
         boxes: float32 [B, 4, 5]: presence, then x, y, width and height as parts of the screen.
         attributes: int64 [B, 4], labels of kind, view, keyboard, dark.
         screen: int64 [A], the screen of each context.
-        texts: of the contexts, the candidates, the captions, "", and about classes: A + C + B + 1 + K of them.
+        texts: of the contexts, the candidates, the captions, "", and about classes: A + C + B + 1 + K.
         user: float32 [A, U].
         label: int64 [A], the right candidate.
         ignored: bool [A, C], candidates that are neither right nor wrong.

@@ -1,10 +1,10 @@
 """Quantization-aware training: fake quantization adds the noise that the export will add.
 
 Forward values are quantized and dequantized as the quantization recipe will, gradients pass unchanged (the
-straight-through estimator of Bengio et al., 2013; as in Jacob et al., 2018). This is done to the word vectors,
-in 4 bits with a scale a row, and in 8 bits, with a range a tensor, to what goes into and comes out of every linear
-layer, every activation of a convolution, and every residual sum of the backbone. Weights have a scale a
-channel and lose too little to matter.
+straight-through estimator of Bengio et al., 2013; as in Jacob et al., 2018). Word vectors get 4 bits with a
+scale a row. What goes into and comes out of every linear layer, every activation of a convolution and every
+residual sum of the backbone get 8 bits with a range a tensor. Weights have a scale a channel and lose too
+little to matter.
 
 Our own hooks, since torch.ao's QAT wants modules swapped or a graph traced; the kernel is torch's.
 """

@@ -1,7 +1,7 @@
 """Structured pruning of the two towers that can be cut: MiniLM's text tower and MobileCLIP's image tower.
 
-MiniLM is cut to fewer layers, narrower feed-forward parts and a narrow table of word vectors. MobileCLIP loses
-channels: which of them belong together follows from torch-pruning's dependency graph (Fang et al.,
+MiniLM is cut to fewer layers, narrower feed-forward parts and a narrow table of word vectors. MobileCLIP
+loses channels: which of them belong together follows from torch-pruning's dependency graph (Fang et al.,
 "DepGraph", 2023), and which of them matter from its magnitude importance of each group. How many are kept is
 what the smaller tower's constructor says, so that the weights that are left are that tower's.
 """

@@ -117,7 +117,7 @@ class Validation:
 
 
 def _candidates(sample: Sample, pool: list[tuple[str, str]], random: np.random.Generator) -> list[str]:
-    """The right target, some paraphrases of it, and targets of other groups; the right one first, none twice."""
+    """The right target first, then some of its paraphrases and targets of other groups, none twice."""
     paraphrases = [sample.siblings[i] for i in random.permutation(len(sample.siblings))][:PARAPHRASES]
     others = [pool[i][0] for i in random.permutation(len(pool)) if pool[i][1] != sample.target_group]
     return list(dict.fromkeys([sample.target, *paraphrases, *others]))[:CANDIDATES]
