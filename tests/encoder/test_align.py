@@ -12,7 +12,8 @@ from calibration_data.samples import CALIBRATION_SPLITS, read_samples
 from encoder import build
 from encoder.config import PRESETS, EncoderConfig
 from encoder.tokenizers import tokenizer_of
-from encoder.train.align import Material, align, fused
+from encoder.train.caches import fused
+from encoder.train.distillation import Material, align
 from encoder.train.text_data import pad, token_ids
 from encoder.weights import load_trained
 from runtime.preprocess import load_image

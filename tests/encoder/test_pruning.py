@@ -11,9 +11,8 @@ from encoder.modules.global_view import MobileClip
 from encoder.modules.text import MiniLm
 from encoder.train import TrainError
 from encoder.train.__main__ import main
-from encoder.train.pruning.fastvit import cut_mobileclip
-from encoder.train.pruning.minilm import cut_minilm, factorized, spaced
-from encoder.train.pruning.sizes import parameters, pruned_config
+from encoder.train.pruned_towers import cut_minilm, cut_mobileclip, factorized, spaced
+from encoder.train.pruning import parameters, pruned_config
 
 WHOLE = "high_performance"
 

@@ -10,9 +10,9 @@ from transformers import BertConfig, BertModel, BertTokenizerFast
 
 from encoder import build
 from encoder.config import VOCABULARY
-from encoder.train.teacher import TeacherError, TextTeacher
 from encoder.train.text_data import TextBatches, prefix, token_ids
 from encoder.train.text_stage import TextDistillation, embed_texts, fit_reduction, reduce, spearman
+from encoder.train.text_teacher import TeacherError, TextTeacher
 from runtime.tokenizer import WordPieceTokenizer
 
 SUBJECTS = (
