@@ -5,6 +5,7 @@ How small is a ladder of sizes from mild to hard; the first that meets the budge
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
@@ -76,6 +77,7 @@ def pruned_config(config: EncoderConfig, budget: int) -> EncoderConfig:
     )
 
 
+@functools.cache
 def parameters(config: EncoderConfig) -> dict[str, int]:
     """Counts the parameters of each part of an encoder, without giving it values."""
     with torch.device("meta"):

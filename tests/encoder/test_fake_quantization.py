@@ -5,9 +5,11 @@ import copy
 import numpy as np
 import torch
 
-from encoder.config import preset
+from encoder.config import EncoderConfig
 from encoder.model import build
 from encoder.train.fake_quantization import fake_quantize
+
+CONFIG = EncoderConfig(image_size=(64, 64))
 
 
 def _texts():
@@ -16,7 +18,7 @@ def _texts():
 
 
 def test_word_vectors_have_fifteen_levels_and_learn_nevertheless():
-    encoder = build(preset("balanced"))
+    encoder = build(CONFIG)
     words = encoder.text.bert.embeddings.word_embeddings
     exact = words.weight.detach().clone()
     fake_quantize(encoder)
@@ -30,7 +32,7 @@ def test_word_vectors_have_fifteen_levels_and_learn_nevertheless():
 
 
 def test_linear_layers_pass_at_most_256_values_and_stay_close():
-    encoder = build(preset("balanced"))
+    encoder = build(CONFIG)
     quantized = copy.deepcopy(encoder)
     fake_quantize(quantized)
     seen = {}
@@ -47,6 +49,6 @@ def test_linear_layers_pass_at_most_256_values_and_stay_close():
 
 
 def test_a_constant_tensor_survives():
-    encoder = build(preset("balanced"))
+    encoder = build(CONFIG)
     fake_quantize(encoder)
     assert torch.isfinite(encoder.user(torch.zeros(1, 64))).all()

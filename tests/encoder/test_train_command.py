@@ -138,7 +138,19 @@ def test_a_full_disk_is_told_in_one_line(train, tmp_path):
 def test_training_starts_from_a_file_and_imitates_a_teacher(train, run, tmp_path):
     weights = run / "encoder.safetensors"
     alone = ("--text-weight", "0")  # or the sentence encoder would embed all corpora first
-    code, _ = train("--init", weights, "--teacher", weights, *alone, "--rate", "1e-9", "--steps", "1")
+    code, _ = train(
+        "--init",
+        weights,
+        "--teacher",
+        weights,
+        *alone,
+        "--rate",
+        "1e-9",
+        "--steps",
+        "1",
+        "--low-resolution-share",
+        "0",
+    )
     assert code == 0
     first = json.loads((tmp_path / "run" / "context" / "metrics.jsonl").read_text().splitlines()[0])
     # It starts as its teacher: only batch norm, which is training, and the dropped parts tell them apart.
@@ -166,7 +178,7 @@ def test_a_run_begins_aligned_once_and_says_how_near_it_came(train, run):
     other = f"tiny={run / 'encoder.safetensors'}"
     other = ("--preset", "tiny_other", "--align", other, "--freeze-vision")
     code, said = train(*other)
-    assert code == 0 and "aligned with tiny=" in said and "regions 0." in said and "fusion 1" not in said
+    assert code == 0 and "aligned with tiny=" in said and "fusion" not in said
     code, said = train(*other, "--resume")
     assert code == 0 and "aligned" not in said
 
@@ -236,15 +248,9 @@ def test_the_vision_stage_comes_nearer_its_teacher_and_disabled_blocks_stay_so(t
 def test_a_finished_run_is_published_with_its_card(run, tmp_path):
     path = publish(run, "tiny", ["--time-limit", "5", "--data", "my screens"], tmp_path)
     assert path.read_bytes() == (run / "encoder.safetensors").read_bytes()
-    text = (tmp_path / "tiny.md").read_text()
-    for part in (
-        "Apache-2.0",
-        "Seed: 0",
-        "--data 'my screens'",
-        "3 steps of 4 screens",
-        "text teacher: none",
-    ):
-        assert part in text
+    text = " ".join((tmp_path / "tiny.md").read_text().split())
+    parts = "Apache-2.0", "Seed: 0", "--data 'my screens'", "3 steps of 4 screens", "text teacher: none"
+    assert all(part in text for part in parts)
     publish(run, "tiny", ["--out", str(ROOT / "build/mine"), "--init", "/my/own.safetensors"], tmp_path)
     text = (tmp_path / "tiny.md").read_text()
     assert "--out build/mine --init own.safetensors`" in text  # no path of this machine
