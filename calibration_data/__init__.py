@@ -6,8 +6,10 @@ draws the same set again; `plan.plan_screens` and `content.screen_spec` draw any
 
 from pathlib import Path
 
+from runtime.errors import InputError
+
 ROOT = Path(__file__).resolve().parent
 
 
-class CalibrationDataError(ValueError):
+class CalibrationDataError(InputError):
     """Something that the caller can put right: a missing tool, a wrong folder, a bad sample."""

@@ -1,5 +1,6 @@
-"""One picture of many screens, for the README."""
+"""One picture of many screens, for the README: `python -m calibration_data contact-sheet`."""
 
+import argparse
 import json
 import os
 from collections import Counter
@@ -7,7 +8,7 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw
 
-from calibration_data import CalibrationDataError
+from calibration_data import ROOT, CalibrationDataError
 from calibration_data.generator.render import SAMPLES_FILE
 
 COLUMNS, ROWS = 8, 3
@@ -15,6 +16,27 @@ TILE_WIDTH_PX, GAP_PX, RADIUS_PX = 168, 18, 12
 BACKGROUND = (238, 240, 244)
 QUALITY = 82
 FILE_NAME = "contact_sheet.webp"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the options of `contact-sheet`."""
+    parser.add_argument(
+        "--out",
+        type=Path,
+        default=ROOT,
+        metavar="DIR",
+        help="a folder that `render` has written (default this package)",
+    )
+
+
+def run(options: argparse.Namespace) -> int:
+    """Makes the picture; returns 0.
+
+    Raises:
+        CalibrationDataError: the folder has no list of samples, or a damaged one.
+    """
+    print(f"contact sheet: {contact_sheet(options.out)}")
+    return 0
 
 
 def _varied(samples: list[dict], count: int) -> list[dict]:

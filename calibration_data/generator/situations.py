@@ -5,7 +5,7 @@ import random
 from functools import cache
 
 from calibration_data.generator import GENERATOR
-from calibration_data.generator.splits import wording
+from calibration_data.generator.splits import paraphrases_for
 
 BROWSE, LETTERS, NUMBER, EMAIL = "browse", "letters", "number", "email"
 # kind -> view -> what a user may be doing there.
@@ -59,7 +59,7 @@ _DETAIL_SHARE, _THEME_SHARE, _CAPITAL_SHARE = 0.5, 0.2, 0.5
 
 
 @cache
-def _wordings(name: str) -> dict:
+def _paraphrases(name: str) -> dict:
     return json.loads((GENERATOR / "wordings" / f"{name}.json").read_text(encoding="utf-8"))
 
 
@@ -70,13 +70,13 @@ def views_with(kind: str, scene: str) -> list[str]:
 
 def kind_captions(split: str) -> dict[str, list[str]]:
     """Sentences that fit every screen of a kind, for each kind of app."""
-    return {kind: words[wording(split)] for kind, words in _wordings("kinds").items()}
+    return {kind: words[paraphrases_for(split)] for kind, words in _paraphrases("kinds").items()}
 
 
 def caption(view: str, scene: str, dark: bool, split: str, rng: random.Random) -> str:
     """One sentence that describes the situation, with details that can be seen."""
-    which = wording(split)
-    words, frames = _wordings("captions")[view][which], _wordings("frames")
+    which = paraphrases_for(split)
+    words, frames = _paraphrases("captions")[view][which], _paraphrases("frames")
     sentences = [(form, text) for form in ("things", "doings") for text in words[form]]
     form, text = rng.choice(sentences)
     text = rng.choice(frames[form][which]).format(text)
@@ -88,9 +88,11 @@ def caption(view: str, scene: str, dark: bool, split: str, rng: random.Random) -
 
 
 def action(view: str, dark: bool, split: str, rng: random.Random) -> tuple[str, str]:
-    """What a user does next on a view where nobody types, and the group of all wordings of it.
+    """What a user does next on a view where nobody types, and the group of all paraphrases of it.
 
     The display's settings offer the theme that is not on; every other view has one action.
     """
     name = f"{view} dark" if view == "settings/display" and dark else view
-    return rng.choice(_wordings("actions")[name][wording(split)]), f"action/{name.replace(' ', '/')}"
+    return rng.choice(
+        _paraphrases("actions")[name][paraphrases_for(split)]
+    ), f"action/{name.replace(' ', '/')}"

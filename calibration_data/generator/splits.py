@@ -1,4 +1,4 @@
-"""What belongs to which split of the training set: templates, wordings, and the texts of its sources."""
+"""What belongs to which split of the training set: templates, paraphrases, and the texts of its sources."""
 
 import hashlib
 
@@ -20,8 +20,8 @@ def side(split: str) -> str:
     return "test" if split in UNSEEN_SPLITS else "train"
 
 
-def wording(split: str) -> str:
-    """Whose words `split` speaks: "train", "validation" or "test"; no two share a wording."""
+def paraphrases_for(split: str) -> str:
+    """Whose words `split` speaks: "train", "validation" or "test"; no two share a paraphrase."""
     return "validation" if split == "validation" else side(split)
 
 

@@ -1,7 +1,8 @@
 """The committed test split: the screens that quality is measured on, small enough to commit.
 
 It is made from a dataset's splits `test` and `unseen_kit`. Screens are resized as the encoder's own
-preprocessing does and then saved: the saved file itself is the test's input.
+preprocessing does and then saved: the saved file itself is the test's input. The command that makes it is
+`python -m encoder.train test-split`, since it also embeds sentences with the text teacher.
 """
 
 import json
@@ -16,10 +17,13 @@ import numpy as np
 from PIL import Image
 
 from calibration_data import ROOT, CalibrationDataError
+from calibration_data.generator.situations import kind_captions
 from calibration_data.samples import SAMPLES, Box, Sample, read_samples
 from runtime.preprocess import load_image
 
 FOLDER = ROOT / "test_split"
+DATASET = ROOT.parent / "build" / "screens"
+"""Where `python -m calibration_data dataset` draws to."""
 SPLITS = ("test", "unseen_kit")
 SIZE = (256, 128)
 """Height and width of the screens, in pixels."""
@@ -34,13 +38,32 @@ SCREENS = "screens"
 OnStep = Callable[[int, int, str], None]
 
 
-def make_test_split(
-    dataset: Path, out: Path = FOLDER, *, on_step: OnStep = lambda done, total, what: None
-) -> str:
-    """Makes the test split from a dataset; `out` is replaced as a whole, its README.md stays.
+def read_test_samples(dataset: Path) -> list[Sample]:
+    """Reads the samples that a test split is made from.
 
     Args:
         dataset: a folder that `python -m calibration_data dataset` wrote.
+
+    Raises:
+        SampleError: it is none.
+    """
+    return read_samples(dataset, splits=SPLITS, user_embed_dim=USER_DIM)
+
+
+def make_test_split(
+    samples: Sequence[Sample],
+    sentences: Sequence[str],
+    embeddings: np.ndarray,
+    out: Path = FOLDER,
+    *,
+    on_step: OnStep = lambda done, total, what: None,
+) -> str:
+    """Makes the test split; `out` is replaced as a whole, its README.md stays.
+
+    Args:
+        samples: as `read_test_samples` gives them.
+        sentences: texts for the text tower.
+        embeddings: float16 [len(sentences), D] of norm 1, the text teacher's.
         out: the folder to write.
         on_step: called with steps done, steps in all, and what is done.
 
@@ -48,22 +71,15 @@ def make_test_split(
         One line that says what was written.
 
     Raises:
-        CalibrationDataError: the dataset cannot be used, or does not fit; `out` is unchanged.
+        CalibrationDataError: a screen cannot be read, or they do not fit; `out` is unchanged.
     """
-    from calibration_data.generator.situations import kind_captions
-    from encoder.train.teacher import unseen_sentences
-
-    samples = read_samples(dataset, splits=SPLITS, user_embed_dim=USER_DIM)
-    total = 2 * len(samples) + 1
+    total = 2 * len(samples)
     screens = []
     for done, sample in enumerate(samples):
         screens.append(_screen(sample))
         on_step(done + 1, total, "resizing screens")
     quality, files = _encoded(screens, lambda done: on_step(len(samples) + done, total, "writing screens"))
-    on_step(2 * len(samples), total, f"embedding {SENTENCES} sentences")
-    sentences, embeddings = unseen_sentences(SENTENCES)
     write_split(out, samples, files, kind_captions("test"), sentences, embeddings)
-    on_step(total, total, "done")
     counts = ", ".join(f"{sum(s.split == split for s in samples)} {split}" for split in SPLITS)
     size = sum(path.stat().st_size for path in out.rglob("*") if path.is_file())
     return f"{out}: {counts}, WebP of quality {quality}, {size / 1e6:.2f} MB"

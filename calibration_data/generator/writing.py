@@ -5,7 +5,7 @@ import random
 from functools import cache
 
 from calibration_data.generator import GENERATOR
-from calibration_data.generator.splits import is_for_test, side, wording
+from calibration_data.generator.splits import is_for_test, paraphrases_for, side
 from calibration_data.generator.styles import STYLES
 from calibration_data.generator.typed_text import UNSPACED_LANGUAGES, safe_cut
 
@@ -107,7 +107,7 @@ def finish(
     if style == "emoji":
         return f"{whole} {smileys(split, rng)}"
     choices = endings()["query" if query and language == "en" else language]
-    return _joined(whole, rng.choice(choices[style][wording(split)]))
+    return _joined(whole, rng.choice(choices[style][paraphrases_for(split)]))
 
 
 def styled_action(action: str, style: str, split: str, rng: random.Random) -> str:
@@ -117,4 +117,4 @@ def styled_action(action: str, style: str, split: str, rng: random.Random) -> st
         return " ".join(word for word in action.split() if word not in left_out)
     if style == "emoji":
         return f"{action} {smileys(split, rng)}"
-    return rng.choice(endings()["actions"][style][wording(split)]).format(action)
+    return rng.choice(endings()["actions"][style][paraphrases_for(split)]).format(action)

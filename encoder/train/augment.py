@@ -1,4 +1,8 @@
-"""Screens as other phones would show them: other colours, a shift of some pixels, noise; a batch at once."""
+"""Augmentation: screens as other phones would show them, with other colours, a shift of some pixels, noise.
+
+Our own, since torchvision's transforms draw from the global generator, and once for a whole batch; here each
+screen is changed by itself, and a step's changes follow from its own generator.
+"""
 
 from __future__ import annotations
 

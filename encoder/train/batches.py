@@ -13,7 +13,7 @@ from torch.nn.functional import avg_pool2d
 from calibration_data.region_cells import region_boxes
 from calibration_data.samples import Sample
 from encoder.model import Encoder
-from encoder.train.drawing import Draw
+from encoder.train.sampling import Draw
 from encoder.train.text_data import pad, token_ids
 from runtime.tokenizers import Tokenizer
 
@@ -48,15 +48,15 @@ class Texts:
 
 @dataclass(frozen=True)
 class ContextBatch:
-    """B screens with A contexts, C candidates, B captions and K sentences about kinds of app.
+    """B screens with A contexts, C candidates, B captions and K sentences about screen classes.
 
     Attributes:
         rows: int64 [B], the samples.
         image: uint8 [B, H, W, 3].
         boxes: float32 [B, 4, 5]: presence, then x, y, width and height as parts of the screen.
-        look: int64 [B, 4]: kind, view, keyboard, dark.
+        attributes: int64 [B, 4], labels of kind, view, keyboard, dark.
         screen: int64 [A], the screen of each context.
-        texts: of the contexts, the candidates, the captions, "", and about kinds: A + C + B + 1 + K of them.
+        texts: of the contexts, the candidates, the captions, "", and about classes: A + C + B + 1 + K.
         user: float32 [A, U].
         label: int64 [A], the right candidate.
         ignored: bool [A, C], candidates that are neither right nor wrong.
@@ -67,7 +67,7 @@ class ContextBatch:
     rows: Tensor
     image: Tensor
     boxes: Tensor
-    look: Tensor
+    attributes: Tensor
     screen: Tensor
     texts: Texts
     user: Tensor
@@ -98,9 +98,14 @@ class Collator:
     def __init__(self, samples: Sequence[Sample], pixels: np.ndarray, rows: np.ndarray, tokenizer: Tokenizer):
         self.pixels, self.pixel_rows, self.tokenizer = pixels, rows, tokenizer
         self.boxes = torch.tensor([region_boxes(sample) for sample in samples])
-        self.looks = {name: sorted({_look(sample)[name] for sample in samples}) for name in LOOKS}
-        self.look = torch.tensor(
-            [[self.looks[name].index(_look(sample)[name]) for name in LOOKS] for sample in samples]
+        self.classes = {
+            name: sorted({_attributes(sample)[name] for sample in samples}) for name in ATTRIBUTES
+        }
+        self.labels = torch.tensor(
+            [
+                [self.classes[name].index(_attributes(sample)[name]) for name in ATTRIBUTES]
+                for sample in samples
+            ]
         )
         self._known: dict[str, np.ndarray] = {}
 
@@ -131,14 +136,14 @@ class Collator:
         typed = [context.text for context in contexts]
         offered = [candidate.text for candidate in draw.candidates]
         label = np.array([context.label for context in contexts])
-        kinds, views = (self.look[draw.rows, LOOKS.index(name)] for name in ("kind", "view"))
+        kinds, views = (self.labels[draw.rows, ATTRIBUTES.index(name)] for name in ("kind", "view"))
         of_kind = (kinds[:, None] == kinds) & torch.from_numpy(draw.general)
         also_fits = ((views[:, None] == views) | of_kind).fill_diagonal_(False)
         return ContextBatch(
             rows=torch.from_numpy(draw.rows),
             image=self.images(draw.rows),
             boxes=self.boxes[draw.rows],
-            look=self.look[draw.rows],
+            attributes=self.labels[draw.rows],
             screen=torch.tensor([context.screen for context in contexts]),
             texts=self.texts([*typed, *offered, *draw.captions, "", *draw.kinds]),
             user=torch.from_numpy(np.stack([context.user for context in contexts])),
@@ -152,17 +157,17 @@ class Collator:
         cluster = np.array([candidate.cluster for candidate in draw.candidates])
         text = _numbered([self._ids(candidate.text).tobytes() for candidate in draw.candidates])
         elsewhere = (group[label][:, None] == group) & (cluster[label][:, None] != cluster)
-        twin = text[label][:, None] == text
-        ignored = elsewhere | twin
+        duplicate = text[label][:, None] == text
+        ignored = elsewhere | duplicate
         ignored[np.arange(len(label)), label] = False
         return ignored
 
 
-LOOKS = ("kind", "view", "keyboard", "dark")
-"""What the auxiliary heads tell from the screen, in the order of `ContextBatch.look`."""
+ATTRIBUTES = ("kind", "view", "keyboard", "dark")
+"""What the auxiliary heads tell from the screen, in the order of `ContextBatch.attributes`."""
 
 
-def _look(sample: Sample) -> dict[str, str]:
+def _attributes(sample: Sample) -> dict[str, str]:
     values = {
         "kind": sample.kind,
         "view": sample.view,

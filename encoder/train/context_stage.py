@@ -18,17 +18,14 @@ from encoder.model import Encoder
 from encoder.modules.regions import pooling_matrix
 from encoder.tokenizers import tokenizer_of
 from encoder.train import TrainError
-from encoder.train.align import Material
 from encoder.train.augment import augment
-from encoder.train.batches import LOOKS, Collator, ContextBatch, half_resolution
-from encoder.train.cache import CACHE, resized_images
-from encoder.train.distill import Imitation
-from encoder.train.drawing import Drawer
-from encoder.train.objective import ContextHeads, contrast, kind_loss
+from encoder.train.batches import ATTRIBUTES, Collator, ContextBatch, half_resolution
+from encoder.train.caches import CACHE, VISION, FeatureCache, resized_images
+from encoder.train.distillation import Imitation, Material
+from encoder.train.fake_quantization import fake_quantize
+from encoder.train.objective import ContextHeads, class_loss, contrast, mask_loss
 from encoder.train.options import ContextOptions
-from encoder.train.region_masks import mask_loss
-from encoder.train.rounding import round_activations
-from encoder.train.screen_bank import VISION, ScreenBank
+from encoder.train.sampling import Sampler
 from encoder.train.text_stage import TextDistillation
 from encoder.train.validate import Validation
 from encoder.weights import is_published
@@ -47,7 +44,7 @@ class ContextStage:
         samples: by split, `train` and `validation`.
         seed: of everything drawn.
         device: where batches go.
-        text: the text tower's teacher, to be kept listening to; None for none.
+        text: the text stage's objective, to go on with; None for none.
         imitation: a whole encoder to imitate, or None.
         cache: folder of resized screens.
         on_progress: called with what is being done, its parts done and parts to do.
@@ -76,16 +73,16 @@ class ContextStage:
         self.options, self.seed, self.device = options, seed, device
         self.cache, self.on_progress = cache, on_progress
         self.collator = Collator(both, pixels, rows, tokenizer_of(config))
-        self.drawer = Drawer(
-            samples["train"], options, seed, config.user_embed_dim, self.collator.looks["kind"]
+        self.sampler = Sampler(
+            samples["train"], options, seed, config.user_embed_dim, self.collator.classes["kind"]
         )
         held_out = np.arange(len(samples["train"]), len(both))
         self.validation = Validation(both, held_out, self.collator)
-        self.text, self.imitation, self._rounds = text, imitation, False
-        self.bank: ScreenBank | None = None
+        self.text, self.imitation, self._quantized = text, imitation, False
+        self.features: FeatureCache | None = None
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            self.heads = ContextHeads([len(self.collator.looks[name]) for name in LOOKS])
+            self.heads = ContextHeads([len(self.collator.classes[name]) for name in ATTRIBUTES])
 
     def trained(self, encoder: Encoder) -> dict[str, torch.nn.Parameter]:
         """Returns the encoder's parameters that this stage trains, by name."""
@@ -102,7 +99,7 @@ class ContextStage:
         Args:
             other_tokenizer: of the encoder to align with.
         """
-        samples = self.drawer.samples
+        samples = self.sampler.samples
         rows = np.random.default_rng(self.seed).permutation(len(samples))
         texts = [
             text for row in rows for text in (samples[row].text, samples[row].target, samples[row].caption)
@@ -117,14 +114,14 @@ class ContextStage:
         with torch.no_grad():
             grey = torch.full_like(self.collator.images(np.arange(1)), GREY).to(self.device)
             self.blank = encoder.encode_screen(grey).float()
-        self.bank = ScreenBank(
-            encoder, self.collator, len(self.drawer.samples), self.seed, self.cache, self.device,
+        self.features = FeatureCache(
+            encoder, self.collator, len(self.sampler.samples), self.seed, self.cache, self.device,
             partial(self.on_progress, "reading screens"),
         )  # fmt: skip
 
     def prepare(self, step: int) -> ContextBatch:
         """Draws a step's batch; runs beside the previous step."""
-        return self.collator.collate(self.drawer.draw(step))
+        return self.collator.collate(self.sampler.draw(step))
 
     def loss(self, encoder: Encoder, batch: ContextBatch, step: int, progress: float) -> dict[str, Tensor]:
         """Returns the weighted parts of a step's loss.
@@ -137,19 +134,19 @@ class ContextStage:
         """
         random = torch.Generator().manual_seed(self.seed * 1_000_003 + step)
         batch = batch.to(self.device)
-        if progress >= 1 - self.options.rounded_share:
-            self._round(encoder)
-        if self.bank is None:
+        if progress >= 1 - self.options.qat_share:
+            self._quantize(encoder)
+        if self.features is None:
             image, tokens, parts = self._see(encoder, batch, progress, random)
         else:
-            image, tokens, parts = None, torch.cat([self.bank.draw(batch.rows, step), self.blank]), {}
+            image, tokens, parts = None, torch.cat([self.features.draw(batch.rows, step), self.blank]), {}
         typed, candidate, caption, empty, kinds = batch.encode_texts(encoder)
         embedding = self._contexts(encoder, batch, tokens, typed, empty, random)
         if len(kinds):
-            # Beside a text typed elsewhere only the screen tells the kind: training texts are known by heart.
+            # Beside another screen's text only the screen tells its class: training texts are known by heart.
             order = torch.randperm(len(typed), generator=random).to(self.device)
             mixed = encoder.fuse(tokens[batch.screen], typed[order, None], batch.user[order]).float()
-            parts["kind"] = self._kind_loss(batch, torch.stack([embedding, mixed]), kinds)
+            parts["screen_class"] = self._class_loss(batch, torch.stack([embedding, mixed]), kinds)
         # The encoder may compute in half precision; losses and what only training has do not.
         with torch.autocast(self.device.type, enabled=False):
             parts |= self._contrasts(batch, embedding, normalize(candidate, dim=1), normalize(caption, dim=1))
@@ -178,10 +175,11 @@ class ContextStage:
         else:
             tokens, masks = (found.float() for found in encoder.find_regions(seen))
         with torch.autocast(self.device.type, enabled=False):
-            looks = _turned(batch.look, inverted, len(self.collator.looks["dark"]))
+            attributes = _turned(batch.attributes, inverted, len(self.collator.classes["dark"]))
             parts = {
                 "boxes": self.options.box_weight * self.heads.box_loss(tokens[:-1, 1:], boxes),
-                "looks": self.options.look_weight * self.heads.look_loss(tokens[:-1, 0], looks),
+                "attributes": self.options.attribute_weight
+                * self.heads.attribute_loss(tokens[:-1, 0], attributes),
             }
             if masks is not None:
                 right = torch.from_numpy(covered(boxes.cpu().numpy(), masks.shape[2:]))
@@ -189,10 +187,10 @@ class ContextStage:
                 parts["masks"] = self.options.mask_weight * found
         return image, tokens, parts
 
-    def _round(self, encoder: Encoder) -> None:
-        if not self._rounds:
-            round_activations(encoder)
-            self._rounds = True
+    def _quantize(self, encoder: Encoder) -> None:
+        if not self._quantized:
+            fake_quantize(encoder)
+            self._quantized = True
 
     def _contexts(
         self,
@@ -207,9 +205,9 @@ class ContextStage:
         lost = (torch.rand((3, len(typed)), generator=random) < self.options.drop).to(self.device)
         blank = len(tokens) - 1
         screens = tokens[batch.screen.masked_fill(lost[0], blank)]
-        heard = torch.where(lost[1][:, None], empty, typed)
+        known = torch.where(lost[1][:, None], empty, typed)
         user = batch.user.masked_fill(lost[2][:, None], 0.0)
-        return encoder.fuse(screens, heard[:, None], user).float()
+        return encoder.fuse(screens, known[:, None], user).float()
 
     def _contrasts(
         self, batch: ContextBatch, embedding: Tensor, candidate: Tensor, caption: Tensor
@@ -222,19 +220,19 @@ class ContextStage:
             "caption": self.options.caption_weight * found,
         }
 
-    def _kind_loss(self, batch: ContextBatch, embeddings: Tensor, kinds: Tensor) -> Tensor:
+    def _class_loss(self, batch: ContextBatch, embeddings: Tensor, kinds: Tensor) -> Tensor:
         """Of embeddings, [N, A, 256], of the batch's contexts."""
-        right = batch.look[batch.screen, LOOKS.index("kind")].repeat(len(embeddings))
+        right = batch.attributes[batch.screen, ATTRIBUTES.index("kind")].repeat(len(embeddings))
         with torch.autocast(self.device.type, enabled=False):
             logits = self.heads.caption_scale(embeddings.flatten(0, 1) @ normalize(kinds, dim=1).T)
-            found = kind_loss(logits, right, len(self.collator.looks["kind"]))
-        return self.options.kind_weight * found
+            found = class_loss(logits, right, len(self.collator.classes["kind"]))
+        return self.options.screen_class_weight * found
 
     def _is_low(self, progress: float) -> bool:
         return progress < self.options.low_resolution_share
 
     def phase(self, progress: float) -> int:
-        """Returns 0 while screens are small and 1 after; the average of weights begins anew in between."""
+        """Returns 0 while screens are small and 1 after; the EMA begins anew in between."""
         return 0 if self._is_low(progress) else 1
 
     def validate(self, encoder: Encoder, progress: float) -> dict[str, float]:
@@ -266,10 +264,10 @@ def set_resolution(encoder: Encoder, *, low: bool) -> None:
         encoder.regions.pooling = pooling_matrix((height, width)).to(encoder.regions.pooling.device)
 
 
-def _turned(look: Tensor, inverted: Tensor, themes: int) -> Tensor:
+def _turned(labels: Tensor, inverted: Tensor, themes: int) -> Tensor:
     """A screen with inverted colours is light where it was dark."""
     if themes != 2:
-        return look
-    look, dark = look.clone(), LOOKS.index("dark")
-    look[:, dark] = torch.where(inverted, 1 - look[:, dark], look[:, dark])
-    return look
+        return labels
+    labels, dark = labels.clone(), ATTRIBUTES.index("dark")
+    labels[:, dark] = torch.where(inverted, 1 - labels[:, dark], labels[:, dark])
+    return labels

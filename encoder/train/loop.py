@@ -18,9 +18,17 @@ from encoder.model import Encoder
 from encoder.modules.disabled_blocks import disabled_blocks
 from encoder.train import TrainingDivergedError
 from encoder.train.checkpoint import load_checkpoint, load_part, part, save_checkpoint
-from encoder.train.kernels import mixed_precision, suit_kernels
 from encoder.train.monitor import Monitor
-from encoder.train.optimizer import Average, make_optimizer, optimizer_tensors, restore_optimizer, set_rates
+from encoder.train.optimization import (
+    Ema,
+    make_optimizer,
+    make_scheduler,
+    mixed_precision,
+    optimizer_tensors,
+    rate_factor,
+    restore_optimizer,
+    suit_kernels,
+)
 from encoder.train.options import StageOptions
 
 
@@ -78,7 +86,7 @@ class Loop:
         encoder.to(stage.device)
         suit_kernels(encoder, stage.device)
         stage.heads.to(stage.device)
-        # What is switched off stays off.
+        # What is disabled stays so.
         off = {value for block in disabled_blocks(encoder.backbone).values() for value in block.parameters()}
         trained = {name: value for name, value in stage.trained(encoder).items() if value not in off}
         for name, parameter in encoder.named_parameters():
@@ -86,7 +94,7 @@ class Loop:
         self.optimizer = make_optimizer(trained, stage.heads, stage.options)
         self.names = {parameter: name for name, parameter in trained.items()}
         self.names |= {value: name for name, value in stage.heads.named_parameters(prefix="heads")}
-        self.average = Average(encoder, stage.options.ema)
+        self.ema = Ema(encoder, stage.options.ema)
         self.step, self.seconds, self.measured = 0, 0.0, {}
         self.phase = stage.phase(0.0)
         self.stop_asked = False
@@ -110,11 +118,11 @@ class Loop:
             return False
         tensors, facts = found
         load_part(self.encoder, tensors, "model", self.folder)
-        load_part(self.average.encoder, tensors, "ema", self.folder)
+        load_part(self.ema.module, tensors, "ema", self.folder)
         load_part(self.stage.heads, tensors, "heads", self.folder)
         restore_optimizer(self.optimizer, self.names, part(tensors, "optimizer"))
         self.step, self.seconds, self.measured = facts["step"], facts["seconds"], facts["measured"]
-        self.phase, self.average.count = facts["phase"], facts["averaged"]
+        self.phase, self.ema.updates = facts["phase"], facts["ema_updates"]
         self.monitor.rewind(self.step)
         return True
 
@@ -126,14 +134,14 @@ class Loop:
         """
         parts = {
             "model": self.encoder.state_dict(),
-            "ema": self.average.encoder.state_dict(),
+            "ema": self.ema.module.state_dict(),
             "heads": self.stage.heads.state_dict(),
             "optimizer": optimizer_tensors(self.optimizer, self.names),
         }
         tensors = {f"{name}.{key}": value for name, found in parts.items() for key, value in found.items()}
         facts = {
             "step": self.step, "seconds": self.seconds, "measured": self.measured, "settings": self.settings,
-            "done": self.progress >= 1, "phase": self.phase, "averaged": self.average.count,
+            "done": self.progress >= 1, "phase": self.phase, "ema_updates": self.ema.updates,
         }  # fmt: skip
         save_checkpoint(self.folder, tensors, facts)
 
@@ -152,6 +160,7 @@ class Loop:
             with mixed_precision(self.stage.device):
                 self.stage.begin(self.encoder)
         saved = validated = self.seconds
+        scheduler = make_scheduler(self.optimizer, lambda: self.progress, self.stage.options.warmup)
         with ThreadPoolExecutor(1) as pool, _repeatable(self.stage.device):
             coming = pool.submit(self.stage.prepare, self.step)
             while self.progress < 1:
@@ -168,6 +177,7 @@ class Loop:
                 if self.seconds - saved > self.pace.save * 60:
                     self._timed(self.save)
                     saved = self.seconds
+                scheduler.step()
             coming.cancel()
         self._validate()
         self.save()
@@ -177,11 +187,10 @@ class Loop:
         progress = self.progress
         if self.phase != self.stage.phase(progress):
             # What the encoder was for other inputs is no part of what it becomes for these.
-            self.average.restart(self.encoder)
+            self.ema.restart(self.encoder)
             self.phase = self.stage.phase(progress)
         self.encoder.train()
         self.stage.heads.train()
-        part_of_rate = set_rates(self.optimizer, progress, self.stage.options.warmup)
         with mixed_precision(self.stage.device):
             parts = self.stage.loss(self.encoder, batch, self.step, progress)
         total = torch.stack(list(parts.values())).sum()
@@ -199,16 +208,18 @@ class Loop:
         parameters = [value for group in self.optimizer.param_groups for value in group["params"]]
         norm = nn.utils.clip_grad_norm_(parameters, self.stage.options.clip)
         self.optimizer.step()
-        self.average.update(self.encoder)
+        self.ema.take(self.encoder)
         self.step += 1
-        self.monitor.step(self.step, progress, values, rate=part_of_rate, norm=norm)
+        self.monitor.step(
+            self.step, progress, values, rate=rate_factor(progress, self.stage.options.warmup), norm=norm
+        )
 
     def _validate(self) -> None:
         self._timed(self._measure)
         self.monitor.validation(self.step, self.measured)
 
     def _measure(self) -> None:
-        self.measured = self.stage.validate(self.average.encoder, self.progress)
+        self.measured = self.stage.validate(self.ema.module, self.progress)
 
     def _timed(self, action) -> None:
         begun = time.perf_counter()

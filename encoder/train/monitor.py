@@ -11,7 +11,14 @@ from typing import Any
 
 import numpy as np
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 
 from encoder.train import TrainError
 
@@ -103,6 +110,27 @@ class Monitor:
         if self._writer is not None:
             for name, value in rounded.items():
                 self._writer.add_scalar(f"{split}/{name}", value, step)
+
+
+class ScreenProgress:
+    """A bar for each thing that is done to all screens; called with what, parts done and parts to do."""
+
+    def __init__(self, console: Console):
+        self.console, self.bar = console, None
+
+    def __call__(self, what: str, done: int, total: int) -> None:
+        """Shows how far it is."""
+        if self.bar is None:
+            columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+            self.bar = Progress(
+                *columns, console=self.console, transient=True, disable=not self.console.is_terminal
+            )
+            self.bar.start()
+            self.task = self.bar.add_task(what, total=total)
+        self.bar.update(self.task, completed=done)
+        if done == total:
+            self.bar.stop()
+            self.bar = None
 
 
 def draw_curves(metrics: Path, path: Path) -> None:

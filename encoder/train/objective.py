@@ -1,4 +1,4 @@
-"""What training asks for: contrastive losses, and small heads that only training has."""
+"""What training asks for: contrastive losses, auxiliary heads that only training has, and the masks' loss."""
 
 from __future__ import annotations
 
@@ -7,7 +7,12 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy, smooth_l1_loss
+from torch.nn.functional import (
+    binary_cross_entropy,
+    binary_cross_entropy_with_logits,
+    cross_entropy,
+    smooth_l1_loss,
+)
 
 from calibration_data.samples import BOX_NAMES
 from encoder.config import TOKEN_DIM
@@ -17,6 +22,7 @@ BOX_SCALE = 0.05
 """Errors of box edges below this part of the screen count by their square."""
 BOX_WEIGHT = 5.0
 HIDDEN = 128
+CLOSE_TO_ZERO = 1e-6
 
 
 class Temperature(nn.Module):
@@ -32,18 +38,18 @@ class Temperature(nn.Module):
 
 
 class ContextHeads(nn.Module):
-    """What only training needs: temperatures, and heads that read boxes and looks from the screen tokens.
+    """What only training has: temperatures, and auxiliary heads of the screen tokens' boxes and attributes.
 
     Args:
-        look_sizes: classes of each look.
+        class_counts: classes of each attribute.
     """
 
-    def __init__(self, look_sizes: Sequence[int]):
+    def __init__(self, class_counts: Sequence[int]):
         super().__init__()
         self.target_scale = Temperature()
         self.caption_scale = Temperature()
-        self.look_sizes = list(look_sizes)
-        self.looks = nn.Linear(TOKEN_DIM, sum(look_sizes))
+        self.class_counts = list(class_counts)
+        self.attributes = nn.Linear(TOKEN_DIM, sum(class_counts))
         # One for each region; a region's token is an average, so its box needs a hidden layer.
         self.boxes = nn.ModuleList(
             nn.Sequential(
@@ -65,23 +71,25 @@ class ContextHeads(nn.Module):
         errors = smooth_l1_loss(found[..., 1:].sigmoid(), boxes[..., 1:], beta=BOX_SCALE, reduction="none")
         return presence + BOX_WEIGHT * (errors * present).sum() / (4 * present.sum()).clamp(min=1)
 
-    def look_loss(self, view: Tensor, look: Tensor) -> Tensor:
-        """Mean cross entropy over the looks.
+    def attribute_loss(self, view: Tensor, labels: Tensor) -> Tensor:
+        """Mean cross entropy over the attributes.
 
         Args:
             view: global screen tokens, float32 [B, 256].
-            look: int64 [B, len(look_sizes)].
+            labels: int64 [B, len(class_counts)].
         """
-        parts = self.looks(view).split(self.look_sizes, dim=1)
-        losses = [cross_entropy(logits, look[:, i]) for i, logits in enumerate(parts) if logits.shape[1] > 1]
+        parts = self.attributes(view).split(self.class_counts, dim=1)
+        losses = [
+            cross_entropy(logits, labels[:, i]) for i, logits in enumerate(parts) if logits.shape[1] > 1
+        ]
         return torch.stack(losses).mean() if losses else view.sum() * 0
 
 
-def kind_loss(logits: Tensor, kind: Tensor, kinds: int) -> Tensor:
-    """Cross entropy of finding a sentence about the right kind of app; whichever of them is nearest.
+def class_loss(logits: Tensor, kind: Tensor, kinds: int) -> Tensor:
+    """Cross entropy of zero-shot classification: the nearest sentence is one about the right screen class.
 
     Args:
-        logits: float32 [A, K], of contexts with sentences; as many of each kind, kind by kind.
+        logits: float32 [A, K], of contexts with sentences; as many of each class, class by class.
         kind: int64 [A].
         kinds: how many there are.
     """
@@ -100,6 +108,21 @@ def contrast(logits: Tensor, label: Tensor, ignored: Tensor) -> Tensor:
     there = cross_entropy(logits, label)
     # Other contexts with the same right candidate are right as well, so they do not count here.
     back = logits[:, label].T  # [A, A]: row a holds what every context says of a's candidate
-    twins = (label[:, None] == label).fill_diagonal_(False)
-    back = back.masked_fill(twins, -torch.inf)
+    duplicates = (label[:, None] == label).fill_diagonal_(False)
+    back = back.masked_fill(duplicates, -torch.inf)
     return (there + cross_entropy(back, torch.arange(len(label), device=label.device))) / 2
+
+
+def mask_loss(masks: Tensor, right: Tensor) -> Tensor:
+    """Cross entropy of all cells, and for the regions that are there what their IoU lacks of 1.
+
+    Args:
+        masks: what the encoder found, float32 [B, 4, h, w] in [0, 1].
+        right: how much of each cell lies in the box, as `region_cells.covered` gives it.
+    """
+    cells = binary_cross_entropy(masks.clamp(CLOSE_TO_ZERO, 1 - CLOSE_TO_ZERO), right)
+    both = torch.minimum(masks, right).sum(dim=(2, 3))
+    either = torch.maximum(masks, right).sum(dim=(2, 3)).clamp(min=CLOSE_TO_ZERO)
+    present = (right.amax(dim=(2, 3)) > 0).float()
+    lacking = ((1 - both / either) * present).sum() / present.sum().clamp(min=1)
+    return cells + lacking

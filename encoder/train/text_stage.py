@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from scipy.stats import spearmanr
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
@@ -21,7 +22,7 @@ from encoder.model import Encoder
 from encoder.modules.text import BertTiny
 from encoder.packages import CACHE
 from encoder.tokenizers import tokenizer_of
-from encoder.train.teacher import MINILM, TeacherError, TextTeacher
+from encoder.train.options import StageOptions
 from encoder.train.text_data import (
     TextBatch,
     TextBatches,
@@ -30,7 +31,8 @@ from encoder.train.text_data import (
     token_ids,
     training_texts,
 )
-from encoder.train.text_start import init_text_from_teacher
+from encoder.train.text_teacher import MINILM, TeacherError, TextTeacher, init_text_from_teacher
+from encoder.weights import is_published
 from runtime.tokenizers import Tokenizer
 
 PAIRS_WEIGHT = 20.0
@@ -97,7 +99,7 @@ class TextDistillation:
         self.batches = TextBatches(fitted, targets, self.tokenizer, batch_size=batch, seed=seed)
 
     def initialize(self, encoder: Encoder) -> None:
-        """Gives the text tower what its teacher knows (`text_start.py`); once, before the first step."""
+        """Initializes the text tower from its teacher (`init_text_from_teacher`), before the first step."""
         pieces = VOCABULARY.read_text(encoding="utf-8").splitlines()
         counts = self.batches.piece_counts(len(pieces))
         init_text_from_teacher(encoder, self.teacher, self.reduction, pieces, counts)
@@ -130,6 +132,49 @@ class TextDistillation:
         begun = embed_texts(encoder, self.tokenizer, starts, self.device)
         right = (begun @ whole.T).argmax(1) == np.arange(len(texts))
         return {"spearman": spearman(found, self.tuned_embeddings), "prefix_r1": float(right.mean())}
+
+
+class TextStage:
+    """Trains the text tower alone.
+
+    Args:
+        distillation: data, objective and validation.
+        options: of the stage.
+        device: where batches go.
+    """
+
+    name = "text"
+
+    def __init__(self, distillation: TextDistillation, options: StageOptions, device: torch.device):
+        self.distillation, self.options, self.device = distillation, options, device
+        self.heads: nn.Module = distillation.heads()
+
+    def trained(self, encoder: Encoder) -> dict[str, nn.Parameter]:
+        """Returns the text tower's parameters by name."""
+        return {
+            name: parameter
+            for name, parameter in encoder.text.named_parameters(prefix="text")
+            if not (self.options.frozen_text and is_published(name))
+        }
+
+    def begin(self, encoder: Encoder) -> None:
+        """Nothing is to be done before the first step."""
+
+    def prepare(self, step: int) -> TextBatch:
+        """Makes a step's batch; runs beside the previous step."""
+        return self.distillation.batches.batch(step)
+
+    def loss(self, encoder: Encoder, batch: TextBatch, step: int, progress: float) -> dict[str, Tensor]:
+        """Returns the weighted parts of a step's loss."""
+        return text_loss(encoder, batch.to(self.device))
+
+    def phase(self, progress: float) -> int:
+        """Returns 0: all of the stage is alike."""
+        return 0
+
+    def validate(self, encoder: Encoder, progress: float) -> dict[str, float]:
+        """Measures on texts whose sources are not trained on."""
+        return self.distillation.validate(encoder)
 
 
 def fit_reduction(embeddings: np.ndarray, dim: int) -> np.ndarray:
@@ -177,15 +222,8 @@ def spearman(a: np.ndarray, b: np.ndarray) -> float:
         a, b: float [N, D] and [N, E] of norm 1, N at least 3.
     """
     above = np.triu_indices(len(a), 1)
-    ranks = [_ranks((x.astype(np.float32) @ x.astype(np.float32).T)[above]) for x in (a, b)]
-    return float(np.corrcoef(*ranks)[0, 1])
-
-
-def _ranks(values: np.ndarray) -> np.ndarray:
-    """Ranks of values, equal ones sharing their mean rank."""
-    _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
-    ends = np.cumsum(counts)
-    return ((ends - counts + ends - 1) / 2)[inverse]
+    cosines = [(x.astype(np.float32) @ x.astype(np.float32).T)[above] for x in (a, b)]
+    return float(spearmanr(*cosines).statistic)
 
 
 @torch.inference_mode()

@@ -1,4 +1,4 @@
-"""Trains the byte-level BPE of `roberta_tiny` on the project's corpora: `python -m encoder.train.tokenizer`.
+"""Trains the byte-level BPE of `roberta_tiny` on the project's corpora: `python -m encoder.train tokenizer`.
 
 The vocabulary that RoBERTa was published with has 50,265 pieces, at a width of 312 alone 15.7 million
 parameters, more than the whole encoder may have. The same corpora and command give the same files.
@@ -9,11 +9,9 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from calibration_data import CalibrationDataError
 from calibration_data.generator.corpora import dialogues, texts
 from encoder.config import BYTE_BPE, BYTE_BPE_SIZE
 from runtime.bpe import SPECIAL_TOKENS
@@ -73,20 +71,20 @@ def _replace(path: Path, content: str) -> None:
     unfinished.replace(path)
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Trains and writes the files; returns 0, or 2 where the corpora cannot be had."""
-    parser = argparse.ArgumentParser(prog="python -m encoder.train.tokenizer", description=__doc__)
-    parser.add_argument("--out", type=Path, default=BYTE_BPE, metavar="DIR", help="default: encoder/assets")
-    options = parser.parse_args(arguments)
-    try:
-        vocab, merges = train(corpus(), BYTE_BPE_SIZE)
-        write(options.out, vocab, merges)
-    except CalibrationDataError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    print(f"{len(vocab)} pieces, {len(merges)} merges: {options.out}")
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the options of `tokenizer`."""
+    parser.add_argument(
+        "--out", type=Path, default=BYTE_BPE, metavar="DIR", help="folder (default encoder/assets/byte_bpe)"
+    )
+
+
+def run(given: argparse.Namespace) -> int:
+    """Trains and writes the files; returns 0.
+
+    Raises:
+        CalibrationDataError: the text corpora cannot be had.
+    """
+    vocab, merges = train(corpus(), BYTE_BPE_SIZE)
+    write(given.out, vocab, merges)
+    print(f"{len(vocab)} pieces, {len(merges)} merges: {given.out}")
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

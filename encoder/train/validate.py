@@ -1,4 +1,4 @@
-"""How good an encoder is on held-out screens, quickly: ranking, captions and spread."""
+"""How good an encoder is on held-out screens, quickly: ranking, zero-shot classes, mean pairwise cosine."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from calibration_data.samples import Sample
 from encoder.model import Encoder
 from encoder.train.batches import Collator, half_resolution
 
-SAMPLES, CANDIDATES, SIBLINGS = 400, 200, 3
+SAMPLES, CANDIDATES, PARAPHRASES = 400, 200, 3
 SCREENS_AT_ONCE = 64
 GREY = 128
 
@@ -58,10 +58,10 @@ class Validation:
 
         Returns:
             `r1`: how often the right one of (up to) 200 targets comes first; `r1_no_screen`, `r1_no_text`,
-            `r1_no_user`: the same with a part missing; `kind`: how often the nearest sentence about a kind of
-            app, or where the samples know none another screen's nearest caption, is of the right kind;
-            `spread`: mean cosine of all pairs of embeddings; `mask_iou`: of the regions' masks with the
-            boxes, where the encoder finds regions.
+            `r1_no_user`: the same with a part missing; `screen_class`: how often the nearest sentence about a
+            screen class, or where the samples have none another screen's nearest caption, is of the right
+            one; `mean_pairwise_cosine`: of all pairs of embeddings; `mask_iou`: of the regions' masks with
+            the boxes, where the encoder finds regions.
         """
         screens, grey, masks = self._screens(encoder, device, low)
         text = self._encode(encoder, [sample.text for sample in self.samples], device)
@@ -81,8 +81,8 @@ class Validation:
             boxes, size = self.collator.boxes[self.rows].numpy(), self.collator.pixels.shape[1:3]
             found["mask_iou"] = float(np.nanmean(region_ious(masks.float().numpy(), boxes, size)))
         return found | {
-            "kind": self._kind(embedding @ captions.T),
-            "mean_pairwise_cosine": _spread(embedding),
+            "screen_class": self._class_accuracy(embedding @ captions.T),
+            "mean_pairwise_cosine": _mean_pairwise_cosine(embedding),
         }
 
     def _screens(
@@ -109,7 +109,7 @@ class Validation:
         found = scores.gather(1, self.candidates.to(scores.device))
         return float((found[:, :1] > found[:, 1:]).all(dim=1).float().mean())
 
-    def _kind(self, scores: Tensor) -> float:
+    def _class_accuracy(self, scores: Tensor) -> float:
         if self.own_captions:
             scores = scores.fill_diagonal_(-torch.inf)
         found = [self.captions[place][1] for place in scores.argmax(dim=1).tolist()]
@@ -117,12 +117,12 @@ class Validation:
 
 
 def _candidates(sample: Sample, pool: list[tuple[str, str]], random: np.random.Generator) -> list[str]:
-    """The right target, some siblings, and targets of other groups; the right one first, none twice."""
-    siblings = [sample.siblings[i] for i in random.permutation(len(sample.siblings))][:SIBLINGS]
+    """The right target first, then some of its paraphrases and targets of other groups, none twice."""
+    paraphrases = [sample.siblings[i] for i in random.permutation(len(sample.siblings))][:PARAPHRASES]
     others = [pool[i][0] for i in random.permutation(len(pool)) if pool[i][1] != sample.target_group]
-    return list(dict.fromkeys([sample.target, *siblings, *others]))[:CANDIDATES]
+    return list(dict.fromkeys([sample.target, *paraphrases, *others]))[:CANDIDATES]
 
 
-def _spread(embedding: Tensor) -> float:
+def _mean_pairwise_cosine(embedding: Tensor) -> float:
     count = len(embedding)
     return float((embedding.sum(dim=0).square().sum() - count) / (count * (count - 1)))

@@ -16,7 +16,7 @@ from runtime.json_text import quoted, read_json
 FOLDER = Path(__file__).parents[2] / "calibration_data/test_split"
 SPLITS = ("test", "unseen_kit")
 CAPTIONS, SENTENCES = "captions.json", "sentences.npz"
-HOW_TO_MAKE = "python -m calibration_data test-split makes it"
+HOW_TO_MAKE = "python -m encoder.train test-split makes it"
 
 
 class SplitError(InputError):

@@ -33,7 +33,7 @@ def one_line_error(result):
 def test_help_names_all_commands():
     result = run("--help")
     assert result.returncode == 0
-    assert all(command in result.stdout for command in ("render", "dataset", "test-split", "contact-sheet"))
+    assert all(command in result.stdout for command in ("render", "dataset", "contact-sheet"))
 
 
 @pytest.mark.parametrize("command", ["render", "dataset"])
@@ -64,17 +64,13 @@ def test_a_screen_that_is_not_in_the_plan_is_refused(tmp_path):
 @pytest.mark.parametrize(
     "option", [("--jobs", "0"), ("--jobs", "many"), ("--calibration", "-3"), ("--frames", "2")]
 )
-def test_bad_options_exit_2_with_usage(option):
-    result = run("render", *option)
-    assert result.returncode == 2
-    assert "usage:" in result.stderr
+def test_bad_options_are_told_in_one_line(option):
+    assert option[0] in one_line_error(run("render", *option))
 
 
 @pytest.mark.parametrize("option", [("--train", "-1"), ("--unseen-kit", "some"), ("--parity", "3")])
-def test_bad_options_of_dataset_exit_2_with_usage(option):
-    result = run("dataset", *option)
-    assert result.returncode == 2
-    assert "usage:" in result.stderr
+def test_bad_options_of_dataset_are_told_in_one_line(option):
+    assert option[0] in one_line_error(run("dataset", *option))
 
 
 def test_contact_sheet_of_a_folder_without_samples(tmp_path):

@@ -95,13 +95,15 @@ def test_counts_ids_and_json(specs):
 
 
 def test_same_seed_same_specs_other_seed_others(specs, cache):
-    assert dataset_specs(COUNTS, 0, cache=cache) == specs
+    unseen = {split: COUNTS[split] for split in UNSEEN}
+    assert dataset_specs(unseen, 0, cache=cache) == _of(specs, *UNSEEN)
     others = dataset_specs({"train": 80}, 1, cache=cache)
     assert sum(a["target"] == b["target"] for a, b in zip(others, specs, strict=False)) < 20
 
 
 def test_a_larger_set_begins_with_the_smaller(specs, cache):
-    assert dataset_specs({"train": 96}, 0, cache=cache) == _of(specs, "train")[:96]
+    fewer = dataset_specs({"train": 96, "validation": 24}, 0, cache=cache)
+    assert fewer == _of(specs, "train")[:96] + _of(specs, "validation")[:24]
 
 
 def test_every_kind_view_style_language_and_scene_occurs(specs):
@@ -150,7 +152,7 @@ def test_validation_has_texts_of_its_own(specs):
     assert typed("validation") and not typed("validation") & typed("train")
 
 
-def test_what_is_typed_begins_the_target_and_all_its_siblings(specs):
+def test_what_is_typed_begins_the_target_and_all_its_paraphrases(specs):
     for spec in specs:
         for text in (spec["target"], *spec["siblings"]):
             assert text.startswith(spec["typed"])
@@ -159,7 +161,7 @@ def test_what_is_typed_begins_the_target_and_all_its_siblings(specs):
         assert spec["typed"] == spec["typed"].strip()
 
 
-def test_siblings_are_the_other_five_endings_or_none(specs):
+def test_paraphrases_are_the_other_five_endings_or_none(specs):
     for spec in specs:
         assert len(spec["siblings"]) in (0, 5)
         assert len({spec["target"], *spec["siblings"]}) == len(spec["siblings"]) + 1
@@ -179,12 +181,12 @@ def test_what_is_typed_in_an_unseen_split_fits_one_text_alone(specs):
 
 
 def test_target_groups_gather_actions_and_keep_texts_apart(specs):
-    wordings = defaultdict(set)
+    paraphrases = defaultdict(set)
     for spec in specs:
-        wordings[spec["target_group"]].add(spec["target"])
+        paraphrases[spec["target_group"]].add(spec["target"])
         assert spec["target_group"].startswith("action/") == (spec["scene"] == "browse")
-    assert sum(group.startswith("action/") for group in wordings) >= 22
-    for group, targets in wordings.items():
+    assert sum(group.startswith("action/") for group in paraphrases) >= 22
+    for group, targets in paraphrases.items():
         if group.startswith("data/"):
             assert len(targets) == 1
 
@@ -202,7 +204,7 @@ def test_what_is_typed_stands_in_the_page(specs):
 
 
 @pytest.mark.parametrize("view", sorted(ALL_VIEWS))
-def test_templates_and_wordings_of_a_view_are_split(view):
+def test_templates_and_paraphrases_of_a_view_are_split(view):
     pools = [set(templates(view, split)) for split in ("train", "validation", "test")]
     assert [len(pool) for pool in pools] == [28, 4, 8]
     assert len(set.union(*pools)) == 40
@@ -216,7 +218,7 @@ def test_templates_and_wordings_of_a_view_are_split(view):
 
 
 def _plain(text):
-    """A text without case and punctuation: what two wordings must not share."""
+    """A text without case and punctuation: what two paraphrases must not share."""
     return " ".join(re.sub(r"[\W_]+", " ", unicodedata.normalize("NFKC", text).casefold()).split())
 
 

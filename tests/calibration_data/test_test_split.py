@@ -9,7 +9,12 @@ from PIL import Image
 
 from calibration_data import CalibrationDataError
 from calibration_data.generator.situations import kind_captions
-from calibration_data.generator.test_split import FOLDER, SCREENS_BYTES, make_test_split
+from calibration_data.generator.test_split import (
+    FOLDER,
+    SCREENS_BYTES,
+    make_test_split,
+    read_test_samples,
+)
 from calibration_data.samples import read_samples
 from evaluation.quality.candidates import CANDIDATES, candidate_sets
 from evaluation.quality.split import available, read_split
@@ -55,23 +60,23 @@ def dataset(tmp_path):
     return folder
 
 
-@pytest.fixture
-def teacher(monkeypatch):
-    """In place of the sentence encoder, which would have to be downloaded."""
-    embeddings = np.random.default_rng(1).normal(size=(20, 8)).astype(np.float16)
-    monkeypatch.setattr("encoder.train.teacher.unseen_sentences", lambda count: (SENTENCES, embeddings))
-    return embeddings
+TEACHER = np.random.default_rng(1).normal(size=(20, 8)).astype(np.float16)
+"""Embeddings of the sentences."""
 
 
-def test_a_test_split_is_what_the_dataset_holds_in_small(dataset, teacher, tmp_path):
+def make(dataset, out, **more):
+    return make_test_split(read_test_samples(dataset), SENTENCES, TEACHER, out, **more)
+
+
+def test_a_test_split_is_what_the_dataset_holds_in_small(dataset, tmp_path):
     out = tmp_path / "split"
     out.mkdir()
     (out / "README.md").write_text("mine")
     steps = []
-    line = make_test_split(dataset, out, on_step=lambda *step: steps.append(step))
+    line = make(dataset, out, on_step=lambda *step: steps.append(step))
     assert "2 test, 1 unseen_kit" in line and "MB" in line
     assert [done for done, _, _ in steps] == sorted(done for done, _, _ in steps)
-    assert steps[-1][0] == steps[-1][1] == 7
+    assert steps[-1][0] == steps[-1][1] == 6
     split = read_split(out, user_embed_dim=64)
     wanted = read_samples(dataset, splits=("test", "unseen_kit"), user_embed_dim=64)
     assert [sample.id for sample in split.samples] == [sample.id for sample in wanted] == ["s2", "s3", "s4"]
@@ -101,37 +106,37 @@ def test_a_test_split_is_what_the_dataset_holds_in_small(dataset, teacher, tmp_p
         pixels, original = (load_image(path, (256, 128)).astype(float) for path in (own.image, source.image))
         assert np.abs(pixels - original).mean() < 4
     assert split.sentences == tuple(SENTENCES)
-    np.testing.assert_array_equal(split.teacher, teacher.astype(np.float32))
+    np.testing.assert_array_equal(split.teacher, TEACHER.astype(np.float32))
     assert split.captions == {kind: tuple(texts) for kind, texts in kind_captions("test").items()}
     assert (out / "README.md").read_text() == "mine"
     files = {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
-    make_test_split(dataset, out)
+    make(dataset, out)
     assert {path: path.read_bytes() for path in out.rglob("*") if path.is_file()} == files
     assert sorted(path.name for path in tmp_path.iterdir()) == ["dataset", "split"]
 
 
-def test_screens_are_stored_as_well_as_fits(dataset, teacher, tmp_path, monkeypatch):
-    make_test_split(dataset, tmp_path / "well")
+def test_screens_are_stored_as_well_as_fits(dataset, tmp_path, monkeypatch):
+    make(dataset, tmp_path / "well")
     sizes = [path.stat().st_size for path in sorted((tmp_path / "well" / "screens").iterdir())]
     monkeypatch.setattr("calibration_data.generator.test_split.SCREENS_BYTES", sum(sizes) - 1)
-    make_test_split(dataset, tmp_path / "tight")
+    make(dataset, tmp_path / "tight")
     tight = [path.stat().st_size for path in sorted((tmp_path / "tight" / "screens").iterdir())]
     assert sum(tight) < sum(sizes)
     monkeypatch.setattr("calibration_data.generator.test_split.SCREENS_BYTES", 100)
     with pytest.raises(CalibrationDataError, match="3 screens do not fit in"):
-        make_test_split(dataset, tmp_path / "none")
+        make(dataset, tmp_path / "none")
     assert not (tmp_path / "none").exists()
 
 
-def test_bad_datasets_leave_the_old_split_alone(dataset, teacher, tmp_path):
+def test_bad_datasets_leave_the_old_split_alone(dataset, tmp_path):
     out = tmp_path / "split"
-    make_test_split(dataset, out)
+    make(dataset, out)
     before = {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
     (dataset / "screens" / "s4.webp").write_bytes(b"RIFF")
     with pytest.raises(CalibrationDataError, match=r"sample 's4': .*s4\.webp"):
-        make_test_split(dataset, out)
+        make(dataset, out)
     with pytest.raises(CalibrationDataError, match=r"no samples.jsonl there"):
-        make_test_split(tmp_path / "nowhere", out)
+        make(tmp_path / "nowhere", out)
     assert {path: path.read_bytes() for path in out.rglob("*") if path.is_file()} == before
     assert sorted(path.name for path in tmp_path.iterdir()) == ["dataset", "split"]
 

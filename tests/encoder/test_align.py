@@ -1,34 +1,41 @@
 """Alignment: parts that a trained encoder lacks begin with its tokens, and its fusion is gone on with."""
 
 import copy
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 from torch.nn.functional import cosine_similarity
 
-from calibration_data import ROOT
-from calibration_data.samples import CALIBRATION_SPLITS, read_samples
+from calibration_data.generator.test_split import FOLDER, SPLITS
+from calibration_data.samples import read_samples
 from encoder import build
-from encoder.config import PRESETS, EncoderConfig
+from encoder.config import CHECKPOINTS, PRESETS, EncoderConfig
 from encoder.tokenizers import tokenizer_of
-from encoder.train.align import Material, align, fused
+from encoder.train.caches import fused
+from encoder.train.distillation import Material, align
 from encoder.train.text_data import pad, token_ids
-from encoder.weights import load_trained
+from encoder.weights import load_state
 from runtime.preprocess import load_image
 
 SEEN, UNSEEN = 88, 16
+SMALL = EncoderConfig(image_size=(64, 64))
+TEXT_SIZES = ("text_layers", "text_ffn_dim", "text_embedding_rank")
 
 
 @pytest.fixture(scope="module")
 def teacher():
-    return load_trained(PRESETS["balanced"])
+    """The trained encoder at a size that takes an eighth of the time; its weights fit any."""
+    encoder = build(SMALL)
+    load_state(encoder, CHECKPOINTS / "balanced.safetensors")
+    return encoder
 
 
 @pytest.fixture(scope="module")
 def material():
-    samples = read_samples(ROOT, splits=CALIBRATION_SPLITS, user_embed_dim=64)[: SEEN + UNSEEN]
-    images = torch.from_numpy(np.stack([load_image(sample.image, (256, 128)) for sample in samples]))
+    samples = read_samples(FOLDER, splits=SPLITS, user_embed_dim=64)[: SEEN + UNSEEN]
+    images = torch.from_numpy(np.stack([load_image(sample.image, SMALL.image_size) for sample in samples]))
     texts = [sample.text[:end] for sample in samples for end in range(4, len(sample.text) + 1, 4)]
     tokenizer = tokenizer_of(PRESETS["balanced"])
     return images, Material(np.arange(SEEN), lambda rows: images[rows], texts, tokenizer, tokenizer)
@@ -50,7 +57,7 @@ def aligned(encoder, teacher, material):
 
 def test_forgotten_projections_are_found_again_and_a_second_layer_is_no_hindrance(teacher, material):
     images, known = material
-    student = build(EncoderConfig(fusion="two_layer_transformer"), seed=5)
+    student = build(replace(SMALL, fusion="two_layer_transformer", fusion_layers=2), seed=5)
     for part in ("backbone", "global_view", "regions", "text"):
         getattr(student, part).load_state_dict(getattr(teacher, part).state_dict())
     torch.nn.init.normal_(student.regions.projection.weight)
@@ -65,7 +72,7 @@ def test_forgotten_projections_are_found_again_and_a_second_layer_is_no_hindranc
 
 def test_parts_of_another_kind_come_near(teacher, material):
     images, known = material
-    student = build(EncoderConfig(roi_method="custom_sam_lite", global_projection="avg_pool_mlp"), seed=5)
+    student = build(replace(SMALL, roi_method="custom_sam_lite", global_projection="avg_pool_mlp"), seed=5)
     student.backbone.load_state_dict(teacher.backbone.state_dict())
     found = aligned(student, teacher, known)
     assert set(found) == {"global_view", "regions", "text", "fusion"}
@@ -88,7 +95,7 @@ def test_what_is_as_good_as_it_can_be_stays(teacher, material):
 
 
 def test_another_fusion_begins_with_nothing(teacher, material):
-    student = build(EncoderConfig(fusion="cross_attention_only"), seed=5)
+    student = build(replace(SMALL, fusion="cross_attention_only"), seed=5)
     before = copy.deepcopy(student.fusion.state_dict())
     assert "fusion" not in aligned(student, teacher, material[1])
     assert all(torch.equal(value, before[name]) for name, value in student.fusion.state_dict().items())
@@ -96,7 +103,8 @@ def test_another_fusion_begins_with_nothing(teacher, material):
 
 @pytest.mark.parametrize("name", ["ultralight", "high_performance_pruned"])
 def test_a_fused_copy_computes_the_same_tokens(name, material):
-    encoder = build(PRESETS[name], seed=2)
+    screens_alone = {key: getattr(SMALL, key) for key in ("image_size", "text_model", *TEXT_SIZES)}
+    encoder = build(replace(PRESETS[name], **screens_alone), seed=2)
     with torch.no_grad():
         expected = encoder.encode_screen(material[0][:2])
         found = fused(encoder).encode_screen(material[0][:2])

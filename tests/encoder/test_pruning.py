@@ -11,9 +11,8 @@ from encoder.modules.slots import Screen
 from encoder.modules.text import MiniLm
 from encoder.train import TrainError
 from encoder.train.__main__ import main
-from encoder.train.pruning.fastvit import cut_mobileclip
-from encoder.train.pruning.minilm import cut_minilm, factorized, spaced
-from encoder.train.pruning.sizes import parameters, pruned_config
+from encoder.train.pruned_towers import cut_minilm, cut_mobileclip, factorized, spaced
+from encoder.train.pruning import parameters, pruned_config
 
 WHOLE = "high_performance"
 
@@ -28,7 +27,7 @@ def test_the_pruned_preset_is_what_its_budget_gives():
     found = pruned_config(preset(WHOLE), 13_800_000)
     assert found == preset("high_performance_pruned")
     total = sum(parameters(found).values())
-    assert total == sum(value.numel() for value in build(found).parameters()) < 13_800_000
+    assert total == sum(value.numel() for value in build(found, initialize=False).parameters()) < 13_800_000
 
 
 def test_a_larger_budget_prunes_less():
@@ -98,19 +97,29 @@ def test_word_vectors_become_the_nearest_product():
     torch.testing.assert_close((narrow @ widen.T)[:8], table[:8], atol=1e-3, rtol=0)
 
 
-def test_mobileclip_keeps_what_its_smaller_size_has_room_for():
-    encoder = build({"global_projection": "mobileclip_s0"})
-    view, backbone = encoder.global_view, encoder.backbone
-    image = torch.randint(0, 256, (1, 256, 128, 3), generator=torch.Generator().manual_seed(0)).byte()
-    screen = Screen(image, ())
-    before = view(screen)
-    same, smaller = (MobileClip(backbone, 256, width=width).eval() for width in (64, 24))
+@pytest.fixture
+def mobileclip():
+    """A global view that can be cut, a screen, and what constructs others."""
+    backbone = build({"image_size": [64, 64]}).backbone
+    image = torch.randint(0, 256, (1, 64, 64, 3), generator=torch.Generator().manual_seed(0)).byte()
+    return MobileClip(backbone, 256, width=32).eval(), Screen(image, ()), backbone
+
+
+@pytest.mark.exhaustive
+def test_mobileclip_cut_by_nothing_is_the_same(mobileclip):
+    view, screen, backbone = mobileclip
+    same = MobileClip(backbone, 256, width=32).eval()
     cut_mobileclip(view, same)
-    torch.testing.assert_close(same(screen), before, atol=1e-4, rtol=0)
+    torch.testing.assert_close(same(screen), view(screen), atol=1e-4, rtol=0)
+
+
+def test_mobileclip_keeps_what_its_smaller_size_has_room_for(mobileclip):
+    view, screen, backbone = mobileclip
+    before, smaller = view(screen), MobileClip(backbone, 256, width=16).eval()
     cut_mobileclip(view, smaller)
     stem, original = smaller.tower.stem[0], view.tower.stem[0]
     kept = {tuple(row.flatten().tolist()) for row in stem.conv_kxk[0].conv.weight}
-    assert len(kept) == 24 and kept < {tuple(r.flatten().tolist()) for r in original.conv_kxk[0].conv.weight}
+    assert len(kept) == 16 and kept < {tuple(r.flatten().tolist()) for r in original.conv_kxk[0].conv.weight}
     assert smaller(screen).isfinite().all() and torch.equal(view(screen), before)
 
 
@@ -118,7 +127,7 @@ def test_mobileclip_keeps_what_its_smaller_size_has_room_for():
     ("more", "message"),
     [
         (
-            ("--budget", "1M"),
+            ("--budget", "1M", "--stage", "text"),
             "a budget of 1,000,000 parameters cannot be reached: the hardest pruning leaves 8,",
         ),
         (("--preset", "balanced"), "nothing that can be pruned; those that can be pruned: high_performance"),

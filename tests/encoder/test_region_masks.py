@@ -6,7 +6,7 @@ import torch
 from PIL import Image, ImageDraw
 
 from calibration_data.region_cells import covered, region_ious
-from encoder.train.region_masks import mask_loss
+from encoder.train.objective import mask_loss
 
 ABSENT = [0.0] * 5
 

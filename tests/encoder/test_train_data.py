@@ -14,20 +14,20 @@ from encoder.config import VOCABULARY
 from encoder.train import TrainError
 from encoder.train.augment import augment
 from encoder.train.batches import Collator
-from encoder.train.cache import resized_images
-from encoder.train.drawing import Drawer, sibling_styles
-from encoder.train.objective import contrast, kind_loss
+from encoder.train.caches import resized_images
+from encoder.train.objective import class_loss, contrast
 from encoder.train.options import ContextOptions
+from encoder.train.sampling import Sampler, paraphrase_styles
 from runtime.preprocess import load_image
 from runtime.tokenizer import WordPieceTokenizer
 
 KINDS = ["chat", "shop"]
-OPTIONS = ContextOptions(batch=12, variants=4, siblings=2)
+OPTIONS = ContextOptions(batch=12, variants=4, paraphrases=2)
 
 
 @pytest.fixture(scope="module")
 def samples(tmp_path_factory):
-    """Twelve typed texts with siblings, and twelve actions of three groups, in two kinds of app."""
+    """Twelve typed texts with paraphrases, and twelve actions of three groups, in two kinds of app."""
     folder = tmp_path_factory.mktemp("screens")
     lines = []
     for number in range(24):
@@ -51,12 +51,12 @@ def samples(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def draws(samples):
-    drawer = Drawer(samples, OPTIONS, seed=3, user_embed_dim=2, kinds=KINDS)
+    drawer = Sampler(samples, OPTIONS, seed=3, user_embed_dim=2, kinds=KINDS)
     return [drawer.draw(step) for step in range(40)]
 
 
 def test_the_same_seed_and_step_give_the_same_draw(samples, draws):
-    again = Drawer(samples, OPTIONS, seed=3, user_embed_dim=2, kinds=KINDS).draw(7)
+    again = Sampler(samples, OPTIONS, seed=3, user_embed_dim=2, kinds=KINDS).draw(7)
     assert (again.rows == draws[7].rows).all() and again.candidates == draws[7].candidates
     assert [context.text for context in again.contexts] == [context.text for context in draws[7].contexts]
     assert (again.rows != draws[8].rows).any()
@@ -68,14 +68,14 @@ def test_each_step_has_two_sentences_about_each_kind(samples, draws):
         assert all("kind 0".startswith(text) or text == "0" for text in draw.kinds[:2])
         assert all("kind 1".startswith(text) or text == "1" for text in draw.kinds[2:])
     assert {text for draw in draws for text in draw.kinds} >= {"kind 0", "kind 1"}
-    silent = [type(sample)(**(vars(sample) | {"kind_caption": ""})) for sample in samples]
-    assert Drawer(silent, OPTIONS, seed=3, user_embed_dim=2, kinds=KINDS).draw(0).kinds == []
+    untold = [type(sample)(**(vars(sample) | {"kind_caption": ""})) for sample in samples]
+    assert Sampler(untold, OPTIONS, seed=3, user_embed_dim=2, kinds=KINDS).draw(0).kinds == []
 
 
 def test_a_kind_is_right_where_any_of_its_sentences_is_near():
     right = torch.tensor([0, 1])
-    near = kind_loss(torch.tensor([[9.0, -9.0, 0.0, 0.0], [0.0, 0.0, -9.0, 9.0]]), right, 2)
-    far = kind_loss(torch.tensor([[9.0, 9.0, 0.0, 0.0], [9.0, -9.0, 0.0, 0.0]]), right, 2)
+    near = class_loss(torch.tensor([[9.0, -9.0, 0.0, 0.0], [0.0, 0.0, -9.0, 9.0]]), right, 2)
+    far = class_loss(torch.tensor([[9.0, 9.0, 0.0, 0.0], [9.0, -9.0, 0.0, 0.0]]), right, 2)
     assert near < 0.001 and far > 4
 
 
@@ -85,11 +85,11 @@ def test_every_screen_brings_a_wrong_target_from_another_screen_of_its_kind(samp
     for draw in draws:
         assert len(set(draw.rows)) == len(draw.rows) == 12
         own = {samples[row].target for row in draw.rows}
-        rivals = [
+        negatives = [
             kinds[candidate.text] for candidate in draw.candidates if candidate.text in kinds.keys() - own
         ]
-        found.update(rivals)
-        assert {samples[row].kind for row in draw.rows} >= set(rivals)
+        found.update(negatives)
+        assert {samples[row].kind for row in draw.rows} >= set(negatives)
     assert found["chat"] > 20 and found["shop"] > 20
 
 
@@ -116,13 +116,13 @@ def test_the_right_candidate_is_worded_as_the_user_writes(samples, draws):
             if named:  # the second number of a user vector is its style
                 assert STYLES[round(float(context.user[1]))] == named[0]
                 styles.add((samples[draw.rows[context.screen]].user_style, named[0]))
-    assert len({own for own, said in styles if own != said}) == 6  # siblings are right for their users
+    assert len({own for own, said in styles if own != said}) == 6  # paraphrases are right for their users
 
 
-def test_siblings_without_a_known_order_are_only_negatives(samples):
+def test_paraphrases_without_a_known_order_are_only_negatives(samples):
     changed = [type(sample)(**(vars(sample) | {"siblings": sample.siblings[:3]})) for sample in samples]
-    assert sibling_styles(changed[0]) == [] and len(sibling_styles(samples[0])) == 5
-    draw = Drawer(changed, OPTIONS, seed=0, user_embed_dim=2, kinds=KINDS).draw(0)
+    assert paraphrase_styles(changed[0]) == [] and len(paraphrase_styles(samples[0])) == 5
+    draw = Sampler(changed, OPTIONS, seed=0, user_embed_dim=2, kinds=KINDS).draw(0)
     typed = [context for context in draw.contexts if context.text]
     assert {draw.candidates[context.label].cluster for context in typed} == {
         context.label for context in typed
@@ -188,8 +188,8 @@ def test_contrast_is_the_mean_of_both_directions():
         others = [c for c in range(3) if not ignored[row, c]]
         there.append(np.log(np.exp(logits[row, others]).sum()) - logits[row, label[row]])
         column = label[row]
-        rivals = [r for r in range(4) if r == row or (label[r] != column and not ignored[r, column])]
-        back.append(np.log(np.exp(logits[rivals, column]).sum()) - logits[row, column])
+        others = [r for r in range(4) if r == row or (label[r] != column and not ignored[r, column])]
+        back.append(np.log(np.exp(logits[others, column]).sum()) - logits[row, column])
     found = contrast(torch.tensor(logits), torch.tensor(label), torch.tensor(ignored))
     assert found.item() == pytest.approx((np.mean(there) + np.mean(back)) / 2)
 

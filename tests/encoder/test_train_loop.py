@@ -1,6 +1,7 @@
 """The training loop, on an encoder of a few numbers: checkpoints, resuming, and what can go wrong."""
 
 import json
+import math
 import resource
 
 import pytest
@@ -12,7 +13,7 @@ from encoder.train import TrainError, TrainingDivergedError
 from encoder.train.checkpoint import CHECKPOINT, PREVIOUS, load_checkpoint, save_checkpoint
 from encoder.train.loop import Loop, Pace, Stopped
 from encoder.train.monitor import METRICS, Monitor
-from encoder.train.optimizer import Average, set_rates
+from encoder.train.optimization import Ema, make_scheduler
 from encoder.train.options import StageOptions
 
 ALWAYS = Pace(save=0.0, validate=1e9)
@@ -146,34 +147,55 @@ def test_a_stage_limited_by_time_ends(tmp_path):
 
 
 def test_rates_rise_straight_and_fall_as_a_cosine():
-    parameter = nn.Parameter(torch.zeros(1))
-    optimizer = torch.optim.AdamW([{"params": [parameter], "lr": 2.0, "full_lr": 2.0}])
-    rates = []
-    for progress in (0.05, 0.1, 0.55, 1.0):
-        set_rates(optimizer, progress, warmup=0.1)
-        rates.append(optimizer.param_groups[0]["lr"])
-    assert rates == pytest.approx([1.0, 2.0, 2 * (0.01 + 0.99 / 2), 0.02])
+    parameters = [nn.Parameter(torch.zeros(1)) for _ in range(2)]
+    groups = [{"params": [one], "lr": rate} for one, rate in zip(parameters, (2.0, 1.0), strict=True)]
+    optimizer, progress = torch.optim.AdamW(groups), 0.05
+    scheduler = make_scheduler(optimizer, lambda: progress, warmup=0.1)
+    rates = [scheduler.get_last_lr()]
+    for progress in (0.1, 0.55, 1.0):  # noqa: B007 - the scheduler reads it
+        optimizer.step()
+        scheduler.step()
+        rates.append(scheduler.get_last_lr())
+    expected = [1.0, 2.0, 2 * (0.01 + 0.99 / 2), 0.02]
+    assert rates == [pytest.approx([rate, rate / 2]) for rate in expected]
 
 
-def test_the_average_takes_in_weights_and_batch_norm_statistics():
+def test_a_run_trains_at_the_scheduled_rates(tmp_path):
+    """Also one that goes on after a stop: it does not begin with the full rate, nor warm up again."""
+    running = loop(tmp_path, Guessing(steps=6))
+    with pytest.raises(Stopped):
+        running.run(stop_after=4)
+    again = loop(tmp_path, Guessing(steps=6))
+    again.resume()
+    again.run()
+    records = [json.loads(line) for line in (tmp_path / METRICS).read_text().splitlines()]
+    warmup = StageOptions().warmup
+    done = [(step / 6 - warmup) / (1 - warmup) for step in range(1, 6)]
+    falling = [0.01 + 0.99 * (1 + math.cos(math.pi * part)) / 2 for part in done]
+    rates = [record["rate"] for record in records if record["split"] == "train"]
+    assert rates == pytest.approx([0.01, *falling], rel=1e-3)
+    assert again.optimizer.param_groups[0]["lr"] == pytest.approx(0.01 * StageOptions().backbone_rate)
+
+
+def test_the_ema_takes_in_weights_and_batch_norm_statistics():
     encoder = Tiny()
-    average = Average(encoder, decay=0.9)
+    ema = Ema(encoder, decay=0.9)
     start = encoder.rest.bias.item()
     for step in range(3):
         with torch.no_grad():
             encoder.rest.bias.fill_(step + 1.0)
             encoder.backbone[1].running_mean.fill_(step + 1.0)
-        average.update(encoder)
+        ema.take(encoder)
     expected, mean = start, 0.0
     for step in range(3):
         decay = min(0.9, (1 + step) / (10 + step))
         expected = decay * expected + (1 - decay) * (step + 1)
         mean = decay * mean + (1 - decay) * (step + 1)
-    assert average.encoder.rest.bias.item() == pytest.approx(expected)
-    assert average.encoder.backbone[1].running_mean.tolist() == pytest.approx([mean] * 4)
+    assert ema.module.rest.bias.item() == pytest.approx(expected)
+    assert ema.module.backbone[1].running_mean.tolist() == pytest.approx([mean] * 4)
 
 
-def test_the_average_begins_anew_with_each_phase(tmp_path):
+def test_the_ema_begins_anew_with_each_phase(tmp_path):
     running = loop(tmp_path, Guessing(steps=6))
     running.run()
-    assert running.average.count == 3
+    assert running.ema.updates == 3

@@ -1,18 +1,23 @@
-"""A run that begins with pruning: the whole encoder is cut, and what is left learns from it."""
+"""Pruning: a preset's encoder cut to a budget of parameters, which then learns from the whole one.
+
+How small is a ladder of sizes from mild to hard; the first that meets the budget is taken.
+"""
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
-from encoder.config import PRESETS, EncoderConfig, find_checkpoint, preset
+from encoder.config import PRESETS, EncoderConfig, preset
 from encoder.model import Encoder, build
 from encoder.modules.global_view import MobileClip
 from encoder.modules.text import MiniLm
@@ -20,9 +25,8 @@ from encoder.tokenizers import tokenizer_of
 from encoder.train import TrainError
 from encoder.train.checkpoint import save_tensors, write_file
 from encoder.train.options import STAGES, Options, refuse_differences
-from encoder.train.pruning.fastvit import cut_mobileclip
-from encoder.train.pruning.minilm import cut_minilm
-from encoder.train.pruning.sizes import parameters, pruned_config
+from encoder.train.prune import check_prunable, prunable_keys
+from encoder.train.pruned_towers import cut_minilm, cut_mobileclip
 from encoder.train.run import Run, file_digest
 from encoder.train.text_data import token_ids, training_texts
 from encoder.weights import load_state, load_trained
@@ -35,6 +39,52 @@ MOST_TEXTS = 20_000
 """Texts that say which words are common."""
 
 
+@dataclass(frozen=True)
+class Size:
+    """A step of the ladder: what `EncoderConfig` calls by the same names."""
+
+    text_layers: int
+    text_ffn_dim: int
+    text_embedding_rank: int
+    global_width: int
+
+
+LADDER = (
+    Size(text_layers=6, text_ffn_dim=768, text_embedding_rank=128, global_width=48),
+    Size(text_layers=4, text_ffn_dim=768, text_embedding_rank=96, global_width=40),
+    Size(text_layers=3, text_ffn_dim=384, text_embedding_rank=56, global_width=24),
+    Size(text_layers=2, text_ffn_dim=384, text_embedding_rank=48, global_width=24),
+    Size(text_layers=2, text_ffn_dim=256, text_embedding_rank=32, global_width=16),
+)
+"""From mild to hard: `high_performance` has 38.3 M parameters, and pruned 22.2, 17.0, 10.9, 9.8 or 8.2."""
+
+
+def pruned_config(config: EncoderConfig, budget: int) -> EncoderConfig:
+    """Returns the config of the mildest pruning that has fewer parameters than the budget.
+
+    Raises:
+        TrainError: nothing in it can be pruned, it is pruned already, or no pruning meets the budget.
+    """
+    check_prunable(config)
+    keys, reached = prunable_keys(config), 0
+    for size in LADDER:
+        found = replace(config, **{key: value for key, value in asdict(size).items() if key in keys})
+        reached = sum(parameters(found).values())
+        if reached < budget:
+            return found
+    raise TrainError(
+        f"a budget of {budget:,} parameters cannot be reached: the hardest pruning leaves {reached:,}"
+    )
+
+
+@functools.cache
+def parameters(config: EncoderConfig) -> dict[str, int]:
+    """Counts the parameters of each part of an encoder, without giving it values."""
+    with torch.device("meta"):
+        parts = build(config).named_children()
+    return {name: sum(value.numel() for value in part.parameters()) for name, part in parts}
+
+
 class PruningRun(Run):
     """Prunes a preset's encoder, then trains what is left with the whole one as its teacher.
 
@@ -42,25 +92,18 @@ class PruningRun(Run):
         options: of the run; `preset` is the whole encoder, `init` its safetensors file, or "" for its
             committed checkpoint.
         budget: parameters that the pruned encoder has to stay below.
+        weights: of the whole encoder, as `whole_weights` finds them.
         out, console, more: as in `Run`.
 
     Raises:
-        TrainError: the preset cannot be pruned, or not to the budget, or the options do not go with pruning.
-        WeightsError: the preset has no trained weights.
+        TrainError: the preset cannot be pruned, or not to the budget.
     """
 
-    def __init__(self, options: Options, budget: int, out: Path, console: Console, **more: Any):
-        _refuse_unfit(options)
-        self.whole = preset(options.preset)
-        self.file = Path(options.init) if options.init else find_checkpoint(self.whole)
+    def __init__(
+        self, options: Options, budget: int, weights: Path, out: Path, console: Console, **more: Any
+    ):
+        self.whole, self.file = preset(options.preset), weights
         config = pruned_config(self.whole, budget)
-        if self.file is None:
-            raise TrainError(
-                f"{options.preset}: this preset has no trained weights: train it first, or name them with "
-                "--weights FILE"
-            )
-        if not self.file.is_file():
-            raise TrainError(f"{self.file}: no such weights file")
         teacher = f"{options.preset}={options.init}" if options.init else options.preset
         self.of_whole = options
         options = replace(options, preset=name_of(config), init=str(out / PRUNED))
@@ -69,8 +112,6 @@ class PruningRun(Run):
 
     def train(self, stages: tuple[str, ...] = STAGES) -> dict[str, Any]:
         """Prunes and trains what is not done yet; returns the summary of the last stage."""
-        if "context" in stages or not self.options.text_teacher:
-            self._read()  # what is bad is told before any work
         self.prune()
         return super().train(stages)
 
@@ -130,18 +171,6 @@ class PruningRun(Run):
 def name_of(config: EncoderConfig) -> str:
     """The preset that has a config, or "" where it is none's."""
     return next((name for name, known in PRESETS.items() if known == config), "")
-
-
-def _refuse_unfit(options: Options) -> None:
-    if options.context.frozen_vision or options.text.frozen_text:
-        raise TrainError(
-            "--freeze-vision and --freeze-text: all that was cut has to learn again; leave them out"
-        )
-    if options.teacher:
-        raise TrainError(
-            f"--teacher {options.teacher}: the teacher is the whole encoder (--weights says which); "
-            "--teacher can only name a sentence encoder for the text tower"
-        )
 
 
 def _cut_text(whole: Encoder, pruned: Encoder, texts: list[np.ndarray]) -> None:

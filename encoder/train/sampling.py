@@ -1,4 +1,4 @@
-"""What a step trains on: which samples, where their texts are cut, and which users write them."""
+"""What a step trains on: which samples, where their texts are cut, which users write them, hard negatives."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ EARLIEST_CUT = 0.6
 OTHER_STYLE_SHARE = 0.5
 """Part of the further contexts of a screen that a user of another style writes."""
 THINNED_SHARE, LEFT_OUT = 0.5, 0.12
-"""Part of the captions and actions that lose words, and of their words: wordings are few."""
+"""Part of the captions and actions that lose words, and of their words: paraphrases are few."""
 KIND_SENTENCES = 2
-"""About each kind of app, in every step."""
+"""About each screen class, in every step."""
 KIND_CAPTION_SHARE = 0.3
-"""Part of the captions that tell the kind of app alone, where the samples know such a sentence."""
+"""Part of the captions that tell the screen class alone, where the samples know such a sentence."""
 USER_NOISE = 0.02
 """Deviation of the noise added to every number of a user vector."""
 
@@ -53,8 +53,8 @@ class Draw:
     """One step's samples, by row, with their contexts, candidates and captions (one a sample).
 
     `general` says which captions fit every screen of their sample's kind; the others fit those of its view.
-    `kinds` are sentences about kinds of app, the same number of each, in the order of the kinds' names; none
-    where the samples know no such sentences.
+    `kinds` are sentences about screen classes, the same number of each, in the order of their names; none
+    where the samples have no such sentences.
     """
 
     rows: np.ndarray
@@ -65,7 +65,7 @@ class Draw:
     kinds: list[str]
 
 
-class Drawer:
+class Sampler:
     """Draws steps from samples; the same seed and step give the same draw.
 
     Args:
@@ -73,7 +73,7 @@ class Drawer:
         options: of the stage.
         seed: of all draws.
         user_embed_dim: length of a user vector.
-        kinds: names of the kinds of app, in the order of the classes that are told apart.
+        kinds: names of the screen classes, in the order of their labels.
     """
 
     def __init__(
@@ -89,7 +89,7 @@ class Drawer:
         self.by_kind = _rows_by(samples, lambda sample: sample.kind)
         self.by_author = _rows_by(samples, lambda sample: (sample.user_style, sample.language))
         self.by_style = _rows_by(samples, lambda sample: sample.user_style)
-        self.by_look = _rows_by(samples, _look)
+        self.by_layout = _rows_by(samples, _layout)
         self.kind_sentences = _kind_sentences(samples, kinds)
         self.by_action = _rows_by(samples, lambda sample: "" if sample.text else sample.target_group)
         self.reach = [_reach(sample) for sample in samples]
@@ -97,7 +97,7 @@ class Drawer:
     def draw(self, step: int) -> Draw:
         """Draws one step."""
         random = np.random.default_rng([self.seed, step])
-        # Kinds of app are mixed: a batch of one kind would teach under batch-norm statistics of its own.
+        # Screen classes are mixed: a batch of one would teach under batch-norm statistics of its own.
         rows = random.choice(len(self.samples), min(self.options.batch, len(self.samples)), replace=False)
         contexts: list[Context] = []
         candidates: list[Candidate] = []
@@ -114,7 +114,7 @@ class Drawer:
     def _caption(self, sample: Sample, random: np.random.Generator) -> tuple[str, bool]:
         """A caption that fits the sample, and whether it fits all of its kind."""
         general = bool(sample.kind_caption) and random.random() < KIND_CAPTION_SHARE
-        alike = self.by_kind[sample.kind] if general else self.by_look[_look(sample)]
+        alike = self.by_kind[sample.kind] if general else self.by_layout[_layout(sample)]
         other = self.samples[random.choice(alike)]
         caption = (other.kind_caption or sample.kind_caption) if general else other.caption
         return _thinned(caption, random), general
@@ -130,12 +130,12 @@ class Drawer:
         sample, own = self.samples[row], len(candidates)
         shown = sample.target if sample.text else _thinned(sample.target, random)
         candidates.append(Candidate(shown, sample.target_group, own))
-        picked = random.permutation(len(sample.siblings))[: self.options.siblings]
+        picked = random.permutation(len(sample.siblings))[: self.options.paraphrases]
         candidates += [Candidate(sample.siblings[index], sample.target_group, own) for index in picked]
-        for rival in random.choice(self.by_kind[sample.kind], self.options.rivals):
-            other = self.samples[rival]
+        for negative in random.choice(self.by_kind[sample.kind], self.options.hard_negatives):
+            other = self.samples[negative]
             candidates.append(Candidate(other.target, other.target_group, len(candidates)))
-        styles = sibling_styles(sample)
+        styles = paraphrase_styles(sample)
         for turn in range(self.options.variants):
             other = turn > 0 and random.random() < OTHER_STYLE_SHARE
             style, target, label = sample.user_style, sample.target, own
@@ -170,7 +170,7 @@ class Drawer:
 
 
 def _kind_sentences(samples: Sequence[Sample], kinds: Sequence[str]) -> list[list[str]]:
-    """The sentences that are known about each kind; nothing where one kind has none."""
+    """The sentences about each screen class; nothing where one of them has none."""
     known: dict[str, set[str]] = {kind: set() for kind in kinds}
     for sample in samples:
         if sample.kind_caption:
@@ -178,8 +178,8 @@ def _kind_sentences(samples: Sequence[Sample], kinds: Sequence[str]) -> list[lis
     return [sorted(sentences) for sentences in known.values()] if all(known.values()) else []
 
 
-def sibling_styles(sample: Sample) -> list[str]:
-    """The styles of a sample's siblings, in their order; [] where the siblings do not tell."""
+def paraphrase_styles(sample: Sample) -> list[str]:
+    """The styles of a sample's paraphrases (`siblings`), in their order; [] where there are not all."""
     others = [style for style in STYLES if style != sample.user_style]
     return others if len(sample.siblings) == len(others) else []
 
@@ -191,14 +191,14 @@ def _rows_by(samples: Sequence[Sample], key) -> dict:
     return {name: np.array(found) for name, found in rows.items()}
 
 
-def _look(sample: Sample) -> tuple:
-    """Samples that look the same to a caption: any of their captions fits all of them."""
+def _layout(sample: Sample) -> tuple:
+    """Samples that are alike to a caption: any of their captions fits all of them."""
     return sample.view, sample.keyboard, sample.dark, bool(sample.text)
 
 
 def _reach(sample: Sample) -> int:
     """How far the target can be typed before its style shows."""
-    shared = (_shared(sample.target, sibling) for sibling in sample.siblings)
+    shared = (_shared(sample.target, other) for other in sample.siblings)
     return max(len(sample.text), max(shared, default=len(sample.text)))
 
 

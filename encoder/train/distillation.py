@@ -1,30 +1,35 @@
-"""A start for the parts that two encoders do not share: each is given the tokens of a trained encoder.
+"""Learning from another encoder: alignment before the first step, distillation in every step.
 
-What a token means to a trained fusion need not be learned by gradient steps where the layer that makes it is
-linear, such as the projection behind MiniLM or MobileCLIP: that layer is solved for, by least squares.
+Alignment starts the parts that two encoders do not share. What a token means to a trained fusion need not be
+learned by gradient steps where the layer that makes it is linear, such as the projection behind MiniLM or
+MobileCLIP: that layer is solved for, by least squares.
 """
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
-from timm.utils import reparameterize_model
 from torch import Tensor, nn
 from torch.nn.functional import cosine_similarity
 
-from encoder.model import Encoder
+from encoder.config import EncoderConfig, preset
+from encoder.model import Encoder, build
 from encoder.modules.fusion import Fusion
+from encoder.train import TrainError
+from encoder.train.batches import ContextBatch
+from encoder.train.caches import fused
+from encoder.train.options import teacher_source
 from encoder.train.text_data import pad, token_ids
+from encoder.weights import load_state, load_trained
 from runtime.tokenizers import Tokenizer
 
 RIDGE = 1e-3
 """Of the mean variance of a layer's inputs, added to each: inputs that say the same share their weight."""
-SCREENS, SETTLING, TEXTS, BATCH = 1536, 512, 4096, 64
-"""Training screens and texts that layers are solved on, the screens that settle statistics, and a batch."""
+SCREENS, NORM_SCREENS, TEXTS, BATCH = 1536, 512, 4096, 64
+"""Training screens to solve layers on and to re-estimate batch norms with, training texts, and a batch."""
 SOLVED = ("global_view", "regions", "text")
 
 
@@ -65,19 +70,19 @@ def align(
     """
     device = next(encoder.parameters()).device
     batches = _batches(material.rows[:SCREENS])
-    settling = batches[: SETTLING // BATCH]
+    first = batches[: NORM_SCREENS // BATCH]
     read = _batches(sorted(material.texts[:TEXTS], key=len))
-    steps = iter(range(1, len(settling) + len(batches) + len(read) + 1))
+    steps = iter(range(1, len(first) + len(batches) + len(read) + 1))
 
     def tick() -> None:
-        on_progress(next(steps), len(settling) + len(batches) + len(read))
+        on_progress(next(steps), len(first) + len(batches) + len(read))
 
-    def settle() -> None:
-        for own in settling:
+    def show() -> None:
+        for own in first:
             encoder.encode_screen(material.screens(own).to(device))
             tick()
 
-    _settle((encoder.regions, encoder.global_view), settle)
+    _reestimate_batch_norms((encoder.regions, encoder.global_view), show)
     seen = fused(encoder)
     layers = {name: _LastLayer(getattr(seen, name)) for name in SOLVED}
     for own in batches:
@@ -96,11 +101,6 @@ def align(
     return {name: cosine for name, cosine in found.items() if cosine is not None}
 
 
-def fused(encoder: Encoder) -> Encoder:
-    """Returns a copy that computes the same tokens faster: parallel branches as one convolution each."""
-    return reparameterize_model(copy.deepcopy(encoder).eval(), inplace=True)
-
-
 def _batches(items: Sequence) -> list[Sequence]:
     return [items[start : start + BATCH] for start in range(0, len(items), BATCH)]
 
@@ -109,25 +109,25 @@ def _pieces(tokenizer: Tokenizer, texts: Sequence[str], device: torch.device) ->
     return [part.to(device) for part in pad([token_ids(tokenizer, text) for text in texts])]
 
 
-def _settle(parts: Sequence[nn.Module], see: Callable[[], None]) -> None:
-    """Measures the statistics of the parts' batch norms anew while `see` shows them screens."""
+def _reestimate_batch_norms(parts: Sequence[nn.Module], show: Callable[[], None]) -> None:
+    """Measures the statistics of the parts' batch norms anew while `show` shows them screens."""
     norms = [module for part in parts for module in part.modules() if isinstance(module, nn.BatchNorm2d)]
     momenta = [norm.momentum for norm in norms]
     for norm in norms:
         norm.reset_running_stats()
         norm.momentum = None  # an average of all that it sees
         norm.train()
-    see()
+    show()
     for norm, momentum in zip(norms, momenta, strict=True):
         norm.momentum = momentum
         norm.eval()
 
 
 class _LastLayer:
-    """Listens to a part for the linear layer whose outputs are the part's tokens, and solves it.
+    """Finds, by hooks, the linear layer whose outputs are a part's tokens, and solves it by least squares.
 
     Args:
-        part: of an encoder; listened to as long as it lives.
+        part: of an encoder; has the hooks as long as it lives.
     """
 
     def __init__(self, part: nn.Module):
@@ -137,10 +137,10 @@ class _LastLayer:
         self._latest: tuple[str, Tensor, Tensor] | None = None
         for name, module in part.named_modules():
             if isinstance(module, nn.Linear):
-                module.register_forward_hook(self._hear(name))
+                module.register_forward_hook(self._record(name))
         part.register_forward_hook(self._end)
 
-    def _hear(self, name: str) -> Callable[[nn.Module, tuple[Tensor, ...], Tensor], None]:
+    def _record(self, name: str) -> Callable[[nn.Module, tuple[Tensor, ...], Tensor], None]:
         def hook(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
             self._latest = name, inputs[0], output
 
@@ -155,7 +155,7 @@ class _LastLayer:
             self.inputs.append(given.flatten(0, -2).double())
 
     def should_be(self, tokens: Tensor) -> None:
-        """Tells what the tokens heard last should have been, float32 [B, T, 256]."""
+        """Tells what the latest tokens should have been, float32 [B, T, 256]."""
         self.right.append(tokens.flatten(0, 1).double())
 
     def solve(self, part: nn.Module) -> float | None:
@@ -206,3 +206,78 @@ def _take_fusion(encoder: Encoder, other: Encoder) -> bool:
             nn.init.constant_(norm.weight, float((last.weight.square() + last.bias.square()).mean().sqrt()))
             nn.init.constant_(norm.bias, float(last.bias.mean()))
     return True
+
+
+class Imitation:
+    """A teacher that sees what the student sees.
+
+    Args:
+        teacher: name of a preset with a trained checkpoint; a safetensors file of an encoder with the
+            student's configuration; or PRESET=FILE, a file of another preset's encoder.
+        config: of the student.
+        device: where batches are.
+
+    Raises:
+        TrainError: the teacher takes other inputs than the student.
+        WeightsError: the file does not fit, or the preset has no trained weights.
+    """
+
+    def __init__(self, teacher: str, config: EncoderConfig, device: torch.device):
+        self.encoder = load_teacher(teacher, config)[0]
+        self.encoder.to(device).requires_grad_(False)
+
+    def loss(
+        self, batch: ContextBatch, image: Tensor, low: bool, screens: Tensor, text: Tensor, embedding: Tensor
+    ) -> dict[str, Tensor]:
+        """How far the student's outputs point away from the teacher's, each from 0 to 2.
+
+        Args:
+            batch: the step's batch.
+            image: its screens as the student saw them, float32 [B, H, W, 3].
+            low: they have half the height and width; the teacher then sees them enlarged.
+            screens: the student's screen tokens, float32 [B, 5, 256].
+            text: its text tokens, float32 [A, 256].
+            embedding: its embeddings of the contexts, float32 [A, 256].
+        """
+        encoder = self.encoder
+        with torch.no_grad():
+            if low:
+                image = image.repeat_interleave(2, dim=1).repeat_interleave(2, dim=2)
+            screens_right = encoder.encode_screen(image).float()
+            text_right = batch.encode_texts(encoder)[0]
+            right = encoder.fuse(screens_right[batch.screen], text_right[:, None], batch.user).float()
+        return {
+            "teacher_embedding": _away(embedding, right),
+            "teacher_screen": _away(screens, screens_right),
+            "teacher_text": _away(text, text_right),
+        }
+
+
+def load_teacher(teacher: str, config: EncoderConfig) -> tuple[Encoder, EncoderConfig]:
+    """Loads a whole encoder that is to be imitated, and says what it is.
+
+    Args:
+        teacher: as `Imitation` takes it.
+        config: of the student.
+
+    Raises:
+        TrainError: the teacher takes other inputs than the student.
+        WeightsError: the file does not fit, or the preset has no trained weights.
+    """
+    name, file = teacher_source(teacher)
+    known = preset(name) if name else config
+    for key in ("image_size", "text_max_length", "user_embed_dim"):
+        if getattr(known, key) != getattr(config, key):
+            raise TrainError(
+                f"teacher {teacher!r} has {key} {getattr(known, key)}, the student {getattr(config, key)}; "
+                "they must take the same inputs"
+            )
+    if file is None:
+        return load_trained(known), known
+    encoder = build(known, initialize=False)
+    load_state(encoder, file)
+    return encoder, known
+
+
+def _away(found: Tensor, right: Tensor) -> Tensor:
+    return (1 - cosine_similarity(found, right, dim=-1)).mean()

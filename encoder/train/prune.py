@@ -1,0 +1,154 @@
+"""`python -m encoder.train prune`: its options, and what can be refused before PyTorch is loaded."""
+
+from __future__ import annotations
+
+import argparse
+import math
+from pathlib import Path
+
+from encoder.config import PRESETS, PRUNED_KEYS, EncoderConfig, find_checkpoint, preset
+from encoder.options import options as slot_options
+from encoder.train import TrainError
+from encoder.train.command import (
+    INTERRUPTED,  # noqa: F401 - `run_program` reads it
+    RUNS,
+    add_lengths,
+    add_run,
+    add_stage,
+    check_limits,
+    make_run,
+    train_and_publish,
+)
+from encoder.train.options import NO_TEACHER, is_encoder, read_dataset, read_options
+
+UNITS = {"": 1, "K": 10**3, "M": 10**6}
+"""What may follow the number of a budget."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the options of `prune`."""
+    add = parser.add_argument_group("what").add_argument
+    add("--preset", default="high_performance", help="the whole encoder (default %(default)s)")
+    add(
+        "--budget", type=read_budget, default="13.8M", metavar="N",
+        help="stay below so many parameters: 13.8M, 500K or 9000000 (default %(default)s)",
+    )  # fmt: skip
+    add(
+        "--weights", "--init", dest="init", default="", metavar="FILE",
+        help="safetensors file of the whole encoder (default: the preset's trained checkpoint)",
+    )  # fmt: skip
+    add(
+        "--teacher", default="", metavar="NAME",
+        help="sentence encoder for the text tower, beside the whole encoder: a folder or a hub's model "
+        "(default minilm-l6); none: the whole encoder alone",
+    )  # fmt: skip
+    add_stage(parser)
+    add_run(parser, out="build/train/PRESET_pruned")
+    add_lengths(parser)
+    # A pruned encoder is always aligned with the whole one, and has the blocks that it has.
+    parser.set_defaults(align="", disable_blocks="")
+
+
+def run(given: argparse.Namespace) -> int:
+    """Prunes, then trains; returns 0, or 130 if stopped.
+
+    Raises:
+        TrainError: the preset cannot be pruned, or not to the budget, or the options do not go with pruning.
+        TrainingDivergedError: the loss is not finite any more.
+    """
+    check_prunable(preset(given.preset))
+    check_limits(given)
+    check_fit(given)
+    weights = whole_weights(given.preset, given.init)
+    samples = None
+    if given.stage != "text" or given.teacher == NO_TEACHER:
+        samples = read_dataset(Path(given.data), preset(given.preset).user_embed_dim)
+    options = read_options(given)
+    from encoder.train.pruning import PruningRun
+
+    out = given.out or RUNS / f"{options.preset}_pruned"
+    pruning = make_run(
+        given,
+        lambda **more: PruningRun(options, given.budget, weights, out, samples=samples, **more),
+    )
+    if given.publish and not pruning.options.preset:
+        raise TrainError("--publish: no preset is pruned to this size; leave it out")
+    return train_and_publish(given, pruning)
+
+
+def read_budget(text: str) -> int:
+    """Reads a number of parameters, such as 13.8M, 500K or 9000000.
+
+    Raises:
+        ArgumentTypeError: it is none.
+    """
+    unit = text[-1:].upper() if text[-1:].upper() in UNITS else ""
+    try:
+        value = float(text.removesuffix(text[-1:]) if unit else text) * UNITS[unit]
+    except ValueError:
+        value = math.nan
+    if not 1 <= value < math.inf:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is no number of parameters, such as 13.8M, 500K or 9000000"
+        )
+    return round(value)
+
+
+def prunable_keys(config: EncoderConfig) -> list[str]:
+    """Returns the config keys by which the options of a config can be pruned; [] where none can."""
+    return [
+        key
+        for key, slot in PRUNED_KEYS.items()
+        if key.split("_", 1)[1] in slot_options(slot)[getattr(config, slot)].get("SIZES", {})
+    ]
+
+
+def check_prunable(config: EncoderConfig) -> None:
+    """Refuses a config of which nothing can be pruned, or that is pruned already.
+
+    Raises:
+        TrainError: naming the presets that can be pruned.
+    """
+    keys = prunable_keys(config)
+    if not _is_whole(config):
+        names = [name for name, known in PRESETS.items() if _is_whole(known)]
+        what = "is pruned already" if keys else "has nothing that can be pruned"
+        raise TrainError(f"this preset {what}; those that can be pruned: {', '.join(names)}")
+
+
+def _is_whole(config: EncoderConfig) -> bool:
+    keys = prunable_keys(config)
+    return bool(keys) and all(getattr(config, key) is None for key in keys)
+
+
+def check_fit(given: argparse.Namespace) -> None:
+    """Refuses options that do not go with pruning.
+
+    Raises:
+        TrainError: naming the option.
+    """
+    if given.freeze_vision or given.freeze_text:
+        raise TrainError(
+            "--freeze-vision and --freeze-text: all that was cut has to learn again; leave them out"
+        )
+    if is_encoder(given.teacher):
+        raise TrainError(
+            f"--teacher {given.teacher}: the teacher is the whole encoder (--weights says which); "
+            "--teacher can only name a sentence encoder for the text tower"
+        )
+
+
+def whole_weights(name: str, init: str) -> Path:
+    """Returns the weights of the whole encoder: the file that is given, or the preset's checkpoint.
+
+    Raises:
+        TrainError: there are none.
+    """
+    file = Path(init) if init else find_checkpoint(preset(name))
+    if file is None:
+        raise TrainError(
+            f"{name}: this preset has no trained weights: train it first, or name them with --weights FILE"
+        )
+    if not file.is_file():
+        raise TrainError(f"{file}: no such weights file")
+    return file

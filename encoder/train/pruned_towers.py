@@ -1,0 +1,184 @@
+"""Structured pruning of the two towers that can be cut: MiniLM's text tower and MobileCLIP's image tower.
+
+MiniLM is cut to fewer layers, narrower feed-forward parts and a narrow table of word vectors. MobileCLIP
+loses channels: which of them belong together follows from torch-pruning's dependency graph (Fang et al.,
+"DepGraph", 2023), and which of them matter from its magnitude importance of each group. How many are kept is
+what the smaller tower's constructor says, so that the weights that are left are that tower's.
+"""
+
+from __future__ import annotations
+
+import copy
+import gc
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+import torch_pruning as tp
+from timm.models.fastvit import Attention
+from torch import Tensor, nn
+
+from encoder.modules.global_view import MobileClip
+from encoder.modules.text import MiniLm
+from encoder.train.text_data import pad
+
+READ_TEXTS, BATCH = 256, 32
+"""Texts on which activations are measured, and how many of them at once."""
+
+
+@torch.no_grad()
+def cut_minilm(tower: MiniLm, smaller: MiniLm, texts: Sequence[np.ndarray]) -> None:
+    """Gives a smaller tower what matters most in a larger one.
+
+    Layers are kept evenly spaced, the first and the last among them, as DistilBERT starts from layers of
+    BERT (Sanh et al., 2019): of three of all-MiniLM-L6-v2's, untrained, 0, 3 and 5 keep a rank correlation of
+    0.64 with its similarities, 1, 3 and 5 keep 0.47. Of a feed-forward part those neurons are kept that add
+    most to its output on the texts, their mean square times that of their weights (as Wanda scores weights,
+    Sun et al., 2023). Word vectors become the nearest product of a narrow table and a matrix, each word
+    weighted with how often it occurs.
+
+    Args:
+        tower: stays as it is.
+        smaller: gets its weights, in place.
+        texts: ids of texts without padding, int32 [L] each.
+    """
+    state = {name: value for name, value in tower.state_dict().items() if ".layer." not in name}
+    importance = _neuron_importance(tower, sorted(texts[:READ_TEXTS], key=len))
+    layers = smaller.bert.encoder.layer
+    for new, old in enumerate(spaced(len(tower.bert.encoder.layer), len(layers))):
+        layer = tower.bert.encoder.layer[old]
+        kept = importance[old].topk(layers[new].intermediate.dense.out_features).indices.sort().values
+        for name, value in layer.state_dict().items():
+            if name.startswith("intermediate.dense"):
+                value = value[kept]
+            elif name == "output.dense.weight":
+                value = value[:, kept]
+            state[f"bert.encoder.layer.{new}.{name}"] = value
+    words = smaller.bert.embeddings.word_embeddings
+    if not isinstance(words, nn.Embedding):
+        name = "bert.embeddings.word_embeddings"
+        table = state.pop(f"{name}.weight")
+        counts = np.bincount(np.concatenate(texts), minlength=len(table))
+        state[f"{name}.words.weight"], state[f"{name}.widen.weight"] = factorized(
+            table, torch.from_numpy(counts), words.words.embedding_dim
+        )
+    smaller.load_state_dict(state)
+
+
+def spaced(layers: int, kept: int) -> list[int]:
+    """Places of so many layers of a stack, evenly spaced from the first to the last; of one, the last."""
+    steps = kept - 1
+    return (
+        [(2 * place * (layers - 1) + steps) // (2 * steps) for place in range(kept)]
+        if steps
+        else [layers - 1]
+    )
+
+
+def factorized(table: Tensor, counts: Tensor, rank: int) -> tuple[Tensor, Tensor]:
+    """The product nearest to a table by squares, where a row counts as often as it occurs, and once more.
+
+    Args:
+        table: float32 [V, D].
+        counts: int [V].
+        rank: of the product, at most D.
+
+    Returns:
+        Float32 [V, rank] and [D, rank], the first times the second's transpose; the second's columns are
+        orthonormal.
+    """
+    weighted = (table * (counts + 1.0).sqrt()[:, None]).double()
+    _, vectors = torch.linalg.eigh(weighted.T @ weighted)
+    basis = vectors.flip(1)[:, :rank].float().contiguous()  # [D, rank]
+    return table @ basis, basis
+
+
+def _neuron_importance(tower: MiniLm, texts: Sequence[np.ndarray]) -> list[Tensor]:
+    """How much each feed-forward neuron adds to its layer's output, float32 [F] a layer."""
+    layers = tower.bert.encoder.layer
+    squares = [torch.zeros(layer.output.dense.in_features) for layer in layers]
+    mask = torch.zeros(0)
+
+    def record(index: int):
+        def hook(_: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+            squares[index] += (inputs[0].square() * mask[..., None]).sum(dim=(0, 1))
+
+        return hook
+
+    hooks = [layer.output.dense.register_forward_pre_hook(record(i)) for i, layer in enumerate(layers)]
+    for start in range(0, len(texts), BATCH):
+        ids, mask = pad(texts[start : start + BATCH])
+        tower(ids, mask)
+    for hook in hooks:
+        hook.remove()
+    return [
+        found * layer.output.dense.weight.square().sum(dim=0)
+        for found, layer in zip(squares, layers, strict=True)
+    ]
+
+
+TRACED_SIZE = (64, 64)
+"""Height and width, in pixels, of the image that the graph is traced with."""
+
+
+class _Expanding(nn.Conv2d):
+    """A convolution with an input channel a group and several outputs of it: it leads from stage to stage."""
+
+
+class _ExpandingPruner(tp.pruner.function.ConvPruner):
+    """Cuts inputs and outputs apart, as the graph sees them; `cut_mobileclip` keeps them in step."""
+
+    def prune_in_channels(self, layer: _Expanding, idxs: Sequence[int]) -> _Expanding:
+        """Forgets input channels; their weights go with the outputs."""
+        layer.in_channels -= len(idxs)
+        layer.groups -= len(idxs)
+        return layer
+
+
+def cut_mobileclip(view: MobileClip, smaller: MobileClip) -> None:
+    """Gives a smaller global view the channels of a larger one that matter most.
+
+    Args:
+        view: stays as it is.
+        smaller: gets its weights, in place.
+    """
+    view = copy.deepcopy(view)
+    names = {module: name for name, module in view.named_modules()}
+    groups, importance = _groups(view), tp.importance.GroupMagnitudeImportance()
+    scores = [importance(group) for group in groups]
+    streams = [any(isinstance(dep.target.module, _Expanding) for dep, _ in group) for group in groups]
+    units = view.tower.stem[0].out_chs
+    # A channel of the first stage leads to two of the second, four of the third and so on: all stay, or none.
+    of_units = sum(own.view(units, -1).mean(1) for own, stream in zip(scores, streams, strict=True) if stream)
+    for group, own, stream in zip(groups, scores, streams, strict=True):
+        root = group[0].dep.target.module
+        if stream:
+            own = of_units.repeat_interleave(len(own) // units)
+        elif isinstance(parent := view.get_submodule(names[root].rpartition(".")[0]), Attention):
+            own = _of_heads(own, parent.num_heads)
+        kept = smaller.get_submodule(names[root]).weight.shape[0]
+        group.prune(own.argsort(stable=True)[: len(own) - kept].tolist())
+    smaller.load_state_dict(view.state_dict())
+    del group, groups, root
+    gc.collect()  # the graph is full of cycles over autograd's functions, which crash an ending interpreter
+
+
+def _groups(view: MobileClip) -> list[tp.dependency.Group]:
+    """All sets of channels that can only be cut together."""
+    for module in view.modules():
+        if isinstance(module, nn.Conv2d) and 1 < module.groups == module.in_channels < module.out_channels:
+            module.__class__ = _Expanding
+    graph = tp.DependencyGraph().build_dependency(
+        view,
+        torch.zeros(1, 3, *TRACED_SIZE),
+        forward_fn=lambda whole, pixels: whole.projection(whole.tower(pixels)),
+        customized_pruners={_Expanding: _ExpandingPruner()},
+        verbose=False,
+    )
+    return list(graph.get_all_groups(ignored_layers=[view.projection]))
+
+
+def _of_heads(scores: Tensor, heads: int) -> Tensor:
+    """Gives all channels of a head the head's score; float32 [3 * heads * D], queries, keys and values."""
+    by_head = scores.view(3, heads, -1)  # [3, heads, D]
+    return by_head.sum(dim=(0, 2), keepdim=True).expand_as(by_head).flatten()
