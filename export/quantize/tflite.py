@@ -126,12 +126,12 @@ def _calibrate(source: Path, engine, recipe: TfliteRecipe, samples) -> dict:
     from ai_edge_quantizer import calibrator
     from ai_edge_quantizer.utils import qsv_utils
 
-    recipe = engine._recipe_manager
+    manager = engine._recipe_manager
     # It is asked the same of every operator for every sample, and searches all rules for an answer.
-    recipe.get_quantization_configs = functools.cache(recipe.get_quantization_configs)
+    manager.get_quantization_configs = functools.cache(manager.get_quantization_configs)
     update = {"min_max": qsv_utils.min_max_update, "moving_average": qsv_utils.moving_average_update}
     collector = calibrator.Calibrator(str(source), num_threads=1, qsv_update_func=update[recipe.calibration])
-    collector.calibrate(samples, recipe)
+    collector.calibrate(samples, manager)
     ranges = collector.get_model_qsvs()
     for layers in of_shared_weights(source):
         # With one scale for all, an engine packs their weights once.
