@@ -18,7 +18,9 @@ from filelock import FileLock
 
 import encoder  # noqa: F401 - before torch, which it tells where to keep its files
 
-os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # many processes share the cores: a waiting thread is idle
+os.environ.setdefault(
+    "OMP_WAIT_POLICY", "passive"
+)  # many processes share the cores: a waiting thread is idle
 
 ROOT = Path(__file__).resolve().parents[1]
 

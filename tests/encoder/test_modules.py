@@ -71,7 +71,9 @@ def test_options_have_about_the_size_that_is_said(slot, name, part, least, most)
 
 
 def test_presets_fit_the_budget_but_for_the_largest():
-    totals = {name: count_parameters(build(config, initialize=False))["total"] for name, config in PRESETS.items()}
+    totals = {
+        name: count_parameters(build(config, initialize=False))["total"] for name, config in PRESETS.items()
+    }
     assert {name for name, total in totals.items() if total >= 13_800_000} == {"high_performance"}
     assert totals["ultralight"] < 4_000_000 < totals["balanced"] < totals["balanced_sam"] < 7_300_000
 
@@ -103,7 +105,9 @@ def test_mobileclip_is_timms_own(batch):
 
 @torch.no_grad()
 def test_other_names_of_the_same_option_are_the_same(encoder, batch):
-    one, other = (build({"global_projection": name}, initialize=False) for name in ("simple_mlp", "simple_projection"))
+    one, other = (
+        build({"global_projection": name}, initialize=False) for name in ("simple_mlp", "simple_projection")
+    )
     assert torch.equal(one(**batch), other(**batch))
     assert torch.equal(build({"backbone": "timm/mobilevit_xxs"})(**batch), encoder(**batch))
 

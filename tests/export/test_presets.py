@@ -21,11 +21,7 @@ from tests.conftest import ROOT
 
 LIMITS = {"ultralight": (12.0, 4_000_000), "balanced_sam": (38.0, 5_600_000)}
 """Million A76 instructions of a whole encode, and bytes of encoder.tflite."""
-OTHERS = [
-    pytest.param(name, marks=() if name in LIMITS else pytest.mark.exhaustive)
-    for name in PRESETS
-    if name != "balanced"
-]
+OTHERS = [pytest.param(name, marks=pytest.mark.exhaustive) for name in PRESETS if name != "balanced"]
 
 
 def export(*arguments: object) -> subprocess.CompletedProcess:
@@ -61,6 +57,7 @@ def test_the_budgets_say_who_is_too_large(bundle):
 
 
 @pytest.mark.slow
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("bundle", LIMITS, indirect=True)
 def test_small_presets_keep_to_their_numbers(bundle):
     m_instructions, most_bytes = LIMITS[bundle.manifest["preset"]]
