@@ -130,10 +130,17 @@ def check_image_size(name: str, image_size: tuple[int, int], multiple: int) -> N
 def _check_timm(name: str, names: tuple[str, ...]) -> None:
     """Refuses a name that occurs nowhere in the files of timm's models; timm itself judges the others."""
     model = name.removeprefix(TIMM).split(".")[0]
+    words, known = _timm_words()
+    if model not in words:
+        close = sorted(other for other in known if other.startswith(model.split("_")[0]))
+        raise unknown_backbone(name, names, close, "feature maps (features_only)")
+
+
+@functools.cache
+def _timm_words() -> tuple[frozenset[str], tuple[str, ...]]:
+    """All words in the files of timm's models, and the functions there that build a model."""
     spec = find_spec("timm")  # finds the package, does not import it
     files = sorted(Path(spec.origin).parent.glob("models/*.py"))
     text = "\n".join(file.read_text(encoding="utf-8") for file in files)
-    if not re.search(rf"(?<!\w){re.escape(model)}(?!\w)", text):
-        known = re.findall(r"^def (\w+)\(pretrained", text, re.MULTILINE)
-        close = sorted(other for other in known if other.startswith(model.split("_")[0]))
-        raise unknown_backbone(name, names, close, "feature maps (features_only)")
+    known = re.findall(r"^def (\w+)\(pretrained", text, re.MULTILINE)
+    return frozenset(re.findall(r"\w+", text)), tuple(known)

@@ -14,8 +14,13 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 import encoder  # noqa: F401 - before torch, which it tells where to keep its files
+
+os.environ.setdefault(
+    "OMP_WAIT_POLICY", "passive"
+)  # many processes share the cores: a waiting thread is idle
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -76,13 +81,25 @@ def own_weight_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
     os.environ["POCKET_WEIGHT_CACHE"] = str(tmp_path_factory.mktemp("weights"))
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Puts files that need the default bundle last, but for the first of them: it makes the bundle meanwhile."""
+    needing = list(dict.fromkeys(item.path for item in items if "bundle_dir" in item.fixturenames))
+    items.sort(key=lambda item: item.path in needing[1:])
+    items.sort(key=lambda item: item.path not in needing[:1])
+
+
 @pytest.fixture(scope="session")
 def bundle_dir() -> Path:
-    """The default bundle, exported as a user would, with the emulator set up where it can be."""
-    emulator = _run_module("evaluation", "setup-arm64")
-    if emulator.returncode != 0 and os.environ.get("POCKET_REQUIRE_ALL") == "1":
-        pytest.fail(emulator.stderr, pytrace=False)
-    result = _run_module("export", "balanced")
+    """The default bundle, exported as a user would, with the emulator set up where it can be.
+
+    Where tests run in several processes the first one that asks makes it, and the others find it unchanged.
+    """
+    (ROOT / "build").mkdir(exist_ok=True)
+    with FileLock(ROOT / "build" / "tests.lock"):
+        emulator = _run_module("evaluation", "setup-arm64")
+        if emulator.returncode != 0 and os.environ.get("POCKET_REQUIRE_ALL") == "1":
+            pytest.fail(emulator.stderr, pytrace=False)
+        result = _run_module("export", "balanced")
     assert result.returncode == 0, result.stdout + result.stderr
     return ROOT / "dist" / "balanced"
 

@@ -202,9 +202,8 @@ def _shares(given: argparse.Namespace) -> dict[str, float]:
     """Part of the time that each stage gets."""
     if given.stage != "all":
         return dict.fromkeys(STAGES, 1.0)
-    from encoder.modules.regions import finds_regions  # it loads PyTorch, which a refusal can do without
-
-    finds = given.preset in PRESETS and finds_regions(PRESETS[given.preset].roi_method)
+    methods = options("roi_method")
+    finds = given.preset in PRESETS and methods[PRESETS[given.preset].roi_method].get("finds_regions", False)
     return {
         "text": TEXT_SHARE,
         "regions": REGION_SHARE,

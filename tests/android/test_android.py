@@ -159,7 +159,7 @@ def exported(*arguments: object) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-@pytest.mark.every_preset
+@pytest.mark.exhaustive
 @pytest.mark.slow
 def test_kotlin_finds_the_regions_that_python_finds():
     exported("balanced_sam")
@@ -169,7 +169,7 @@ def test_kotlin_finds_the_regions_that_python_finds():
     assert rows["regions"]["compared"] == 32 * len(REGION_BOXES)
 
 
-@pytest.mark.every_preset
+@pytest.mark.exhaustive
 @pytest.mark.slow
 def test_kotlin_runs_a_bundle_with_byte_level_bpe(tmp_path):
     config, bundle = tmp_path / "config.json", tmp_path / "bundle"

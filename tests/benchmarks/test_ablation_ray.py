@@ -70,14 +70,16 @@ def run(jobs, task, count=2) -> dict[str, Outcome]:
     return found
 
 
-def test_two_workers_side_by_side(tmp_path):
-    found = run([job("one", tmp_path), job("two", tmp_path)], meet)
-    assert {name: outcome.error for name, outcome in found.items()} == {"one": "", "two": ""}
-    assert found["one"].figures["worker"] != found["two"].figures["worker"]
+def do(job: Job) -> Outcome:
+    """What each job's name says."""
+    return {"one": meet, "two": meet, "killed": die_once, "broken": fail}[job.name](job)
 
 
-def test_a_task_whose_worker_is_killed_runs_again(tmp_path):
-    first = tmp_path / "first"
+@pytest.fixture(scope="module")
+def outcomes(tmp_path_factory) -> dict[str, Outcome]:
+    """Of jobs that all ran on one Ray with two workers, of which one was killed."""
+    pair, alone = tmp_path_factory.mktemp("pair"), tmp_path_factory.mktemp("alone")
+    first = alone / "first"
 
     def kill() -> None:
         while not first.exists():
@@ -86,13 +88,23 @@ def test_a_task_whose_worker_is_killed_runs_again(tmp_path):
 
     killer = threading.Thread(target=kill, daemon=True)
     killer.start()
-    figures = run([job("one", tmp_path)], die_once)["one"].figures
+    return run([job("broken", alone), job("one", pair), job("two", pair), job("killed", alone)], do)
+
+
+def test_two_workers_side_by_side(outcomes):
+    one, two = outcomes["one"], outcomes["two"]
+    assert (one.error, two.error) == ("", "")
+    assert one.figures["worker"] != two.figures["worker"]
+
+
+def test_a_task_whose_worker_is_killed_runs_again(outcomes):
+    figures = outcomes["killed"].figures
     assert figures["worker"] != figures["first"]
 
 
-def test_a_task_that_fails_is_an_outcome_and_not_the_end(tmp_path):
-    found = run([job("one", tmp_path), job("two", tmp_path)], fail)
-    assert all(outcome.figures is None and "KeyError" in outcome.error for outcome in found.values())
+def test_a_task_that_fails_is_an_outcome_and_not_the_end(outcomes):
+    broken = outcomes["broken"]
+    assert broken.figures is None and "KeyError" in broken.error and len(outcomes) == 4
 
 
 def test_no_cluster_at_the_address():
@@ -103,13 +115,15 @@ def test_no_cluster_at_the_address():
         run_on_ray([], address, 1, print)
 
 
+@pytest.mark.exhaustive
 @pytest.mark.slow
 def test_a_worker_killed_in_the_middle_of_an_export(tmp_path):
     sweep = write_sweep(tmp_path, tiny={"text_max_length": 6})
     command = [
         sys.executable,
         "-m",
-        "benchmarks.ablation",
+        "benchmarks",
+        "ablation",
         "--sweep",
         str(sweep),
         "--ray",
@@ -163,6 +177,7 @@ def cluster(tmp_path):
         shutil.rmtree(folder, ignore_errors=True)
 
 
+@pytest.mark.exhaustive
 @pytest.mark.slow
 def test_a_cluster_gets_the_code_and_answers(cluster, tmp_path):
     address, token = cluster

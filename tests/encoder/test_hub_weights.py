@@ -237,6 +237,7 @@ def test_an_export_from_published_weights_that_cannot_be_had_ends_before_any_wor
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.exhaustive
 @pytest.mark.slow
 def test_training_starts_from_published_weights_or_ends_before_any_work(client, tensors, tmp_path):
     data, out = make_dataset(tmp_path / "screens", per_split=4), tmp_path / "run"

@@ -19,7 +19,7 @@ def state(encoder):
 
 
 def test_an_explicit_file_is_loaded_exactly(tmp_path):
-    source = build({}, seed=5)
+    source = build({}, seed=5, initialize=False)
     save_file(source.state_dict(), tmp_path / "w.safetensors")
     encoder, weights = load_encoder(
         EncoderConfig(), find_sources(EncoderConfig(), file=tmp_path / "w.safetensors")
@@ -31,7 +31,7 @@ def test_an_explicit_file_is_loaded_exactly(tmp_path):
 def test_half_precision_files_are_widened(tmp_path, state):
     half = {name: tensor.half() if tensor.is_floating_point() else tensor for name, tensor in state.items()}
     save_file(half, tmp_path / "w.safetensors")
-    encoder = build({}, seed=9)
+    encoder = build({}, seed=9, initialize=False)
     load_state(encoder, tmp_path / "w.safetensors")
     assert encoder.user.layers[0].weight.dtype == torch.float32
     torch.testing.assert_close(

@@ -191,7 +191,13 @@ SPOILT = {
 }
 
 
-@pytest.mark.parametrize("spoil", ["another vocabulary", "an older form", "missing parts"])
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        "another vocabulary",
+        *(pytest.param(name, marks=pytest.mark.exhaustive) for name in ("an older form", "missing parts")),
+    ],
+)
 def test_an_altered_bundle_is_told_of_and_made_again(bundle_dir, tmp_path, spoil):
     out = tmp_path / "bundle"
     shutil.copytree(bundle_dir, out)
@@ -230,7 +236,7 @@ def test_two_exports_at_once_do_not_mix(bundle_dir, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["bundle"]
 
 
-@pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGKILL])
+@pytest.mark.parametrize("end", [signal.SIGINT, pytest.param(signal.SIGKILL, marks=pytest.mark.exhaustive)])
 def test_a_stopped_export_leaves_the_old_bundle(bundle_dir, tmp_path, end):
     out, cache = tmp_path / "bundle", tmp_path / "cache"
     shutil.copytree(bundle_dir, out)
@@ -275,6 +281,7 @@ if __name__ == "__main__":
     assert (result.stdout, result.stderr) == ("stopped\n", "")
 
 
+@pytest.mark.exhaustive
 @pytest.mark.slow
 def test_two_exports_from_scratch_are_the_same_to_the_byte(bundle_dir, tmp_path):
     result = run("balanced", "--out", tmp_path / "bundle", POCKET_CACHE=str(tmp_path / "cache"))

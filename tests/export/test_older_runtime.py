@@ -37,6 +37,7 @@ def python() -> Path:
     return interpreter
 
 
+@pytest.mark.exhaustive  # its environment holds TensorFlow: minutes from an empty cache
 def test_the_shipped_file_runs_on_tensorflow_lite_2_16(bundle_dir, python):
     command = [python, FOLDER / "run.py", bundle_dir / "encoder.tflite", bundle_dir / "golden.npz", str(ROWS)]
     environment = os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": ""}

@@ -21,11 +21,7 @@ from tests.conftest import ROOT
 
 LIMITS = {"ultralight": (12.0, 4_000_000), "balanced_sam": (38.0, 5_600_000)}
 """Million A76 instructions of a whole encode, and bytes of encoder.tflite."""
-OTHERS = [
-    pytest.param(name, marks=() if name in LIMITS else pytest.mark.every_preset)
-    for name in PRESETS
-    if name != "balanced"
-]
+OTHERS = [pytest.param(name, marks=pytest.mark.exhaustive) for name in PRESETS if name != "balanced"]
 
 
 def export(*arguments: object) -> subprocess.CompletedProcess:
@@ -61,6 +57,7 @@ def test_the_budgets_say_who_is_too_large(bundle):
 
 
 @pytest.mark.slow
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("bundle", LIMITS, indirect=True)
 def test_small_presets_keep_to_their_numbers(bundle):
     m_instructions, most_bytes = LIMITS[bundle.manifest["preset"]]
@@ -104,7 +101,7 @@ def test_the_runtime_finds_the_regions(bundle, engine, precision, limit):
     np.testing.assert_array_equal(kept, encoder.encode(image, "see"))
 
 
-@pytest.mark.every_preset
+@pytest.mark.exhaustive
 @pytest.mark.slow
 @torch.no_grad()
 @pytest.mark.parametrize("bundle", ["high_performance"], indirect=True)
@@ -129,7 +126,7 @@ def test_minilm_embeds_sentences_as_transformers_does(bundle, engine):
         np.testing.assert_allclose(session.text_embedding(text), expected, atol=1e-5)
 
 
-@pytest.mark.every_preset
+@pytest.mark.exhaustive
 @pytest.mark.slow
 def test_robertas_tokenizer_travels_with_its_bundle(tmp_path):
     config, out = tmp_path / "config.json", tmp_path / "bundle"

@@ -1,6 +1,7 @@
 """The recipe search: which layers change together, what counts as a bargain, and that trials measure real files."""
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -153,6 +154,28 @@ def test_the_committed_search_explains_the_committed_plan(capsys):
     assert min(fit, key=lambda point: sum(point["m_instructions"].values()))["name"] == found["chosen"]
 
 
+def test_the_committed_recipe_is_the_one_that_the_search_chose(bundle_dir):
+    """In the default encoder each group that it made more precise has that precision, all others static INT8."""
+    found = json.loads((RECIPES / "balanced.search.json").read_text())
+    (chosen,) = (point for point in found["points"] if point["name"] == found["chosen"])
+    groups = {row["group"].removesuffix(" dynamic_int8") for row in found["sensitivities"]}
+    expected = dict.fromkeys(groups, "static_int8")
+    for name in chosen["changed"]:
+        group, _, precision = name.partition(" ")
+        expected[group] = precision or "float"
+    layers = list(operators(bundle_dir / "encoder_fp32.tflite"))
+    rules, precisions = load_recipe("balanced").tflite.rules, {}
+    for group in integer_groups(TfliteRecipe("fp16", "min_max", rules), layers):
+        matching = [
+            rule
+            for rule in rules
+            if re.search(rule.layers, group.layers[0]) and group.operators[0] in rule.operators
+        ]
+        precisions[group.name] = matching[-1].precision
+    assert precisions == expected
+
+
+@pytest.mark.exhaustive
 def test_a_trial_measures_a_real_file_on_the_emulated_phone(bundle_dir, tmp_path):
     source = bundle_dir / "encoder_fp32.tflite"
     with np.load(bundle_dir / "golden.npz", allow_pickle=False) as golden:

@@ -51,6 +51,7 @@ def test_the_gate_fails_for_a_model_with_an_extra_layer(toolchain, bundle_dir, t
     assert verdicts == {"vision": False, "text": True, "fuse": True}
 
 
+@pytest.mark.exhaustive
 @pytest.mark.slow
 def test_a_published_time_is_predicted(toolchain, tmp_path):
     network, profile = "MobileNet V3-Small", choose(["pixel3a"])[0]

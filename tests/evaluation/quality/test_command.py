@@ -25,8 +25,8 @@ from tests.runtime.test_cli import assert_refused, tree
 
 LINES = {
     "R@1 test": "right text first of 200, R@1",
-    "class test": "TFLite int8 class test",
-    "class unseen_kit": "TFLite int8 class unseen_kit",
+    "class test": "TFLite INT8 class test",
+    "class unseen_kit": "TFLite INT8 class unseen_kit",
     "Spearman": "text tower, Spearman",
     "mean_pairwise_cosine": "mean cosine of two screens",
 }
