@@ -1,4 +1,4 @@
-"""Measures models in a process of its own, which `runtime.bench` starts. JSON in (argument), JSON out."""
+"""Measures models in a process of its own, which `bench` starts. JSON in (argument), JSON out."""
 
 import contextlib
 import ctypes
@@ -11,9 +11,9 @@ from pathlib import Path
 
 import numpy as np
 
-from runtime.bundle import PARTS, SIGNATURES, TensorSpec
-from runtime.engines import Engine, import_engine
-from runtime.processes import end_with_parent
+from .engines import Engine, import_engine
+from .processes import end_with_parent
+from .tensors import PARTS, SIGNATURES, TensorSpec
 
 _WARM_UP_S = 0.3
 _KEYSTROKE = ("text", "fuse")

@@ -1,14 +1,18 @@
 """Measurements as plain-text tables and as JSON."""
 
+from __future__ import annotations
+
 import json
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from runtime.bench import LatencyRow, MemoryResult
-from runtime.parity import Check, ParityRow
-from runtime.session import Ranked
-from runtime.terminal import bar, table
+from .terminal import bar, table
+
+if TYPE_CHECKING:
+    from .bench import LatencyRow, MemoryResult
+    from .parity import Check, ParityRow
+    from .session import Ranked
 
 MEMORY_PARTS = (
     "files and packed weights are mapped; mapped MB of them, and of the engine's library, were resident in "

@@ -8,13 +8,14 @@ from typing import NamedTuple
 
 import numpy as np
 
-from runtime.bundle import REGION_MASKS, REGIONS, Bundle
-from runtime.engines import Engine, open_engine
-from runtime.errors import InputError
-from runtime.lock import CallLock
-from runtime.preprocess import load_image
-from runtime.user import bound_norm, check_user
-from runtime.weight_cache import default_folder
+from .bundle import Bundle
+from .engines import Engine, open_engine
+from .errors import InputError
+from .lock import CallLock
+from .preprocess import load_image
+from .tensors import REGION_MASKS, REGION_NAMES
+from .user import bound_norm, check_user
+from .weight_cache import default_folder
 
 
 class NoScreenError(RuntimeError):
@@ -157,7 +158,7 @@ class ScreenEncoder:
                 "export a preset that finds them, such as balanced_sam"
             )
         with self._lock:
-            return dict(zip(REGIONS, self._see(image)[REGION_MASKS][0].copy(), strict=True))
+            return dict(zip(REGION_NAMES, self._see(image)[REGION_MASKS][0].copy(), strict=True))
 
     def _see(self, image: object) -> dict[str, np.ndarray]:
         """Runs `vision` and keeps the screen's tokens."""
