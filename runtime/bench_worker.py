@@ -34,7 +34,7 @@ def example_inputs(tensors: dict[str, TensorSpec]) -> dict[str, np.ndarray]:
 
 
 def memory_bytes() -> dict[str, int] | None:
-    """This process's private, mapped, resident and peak resident memory; None where it cannot be told.
+    """This process's private, mapped, resident and peak resident memory; None where it cannot be read.
 
     Private is what is anonymous. (Private_Dirty would count the pages of a mapped model file too, as long as
     the system has not yet written a fresh export back to the disk.) Mapped are the resident pages of files,

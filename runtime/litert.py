@@ -1,5 +1,8 @@
 """Runs .tflite files through LiteRT's C interface, whose CPU options its Python interpreter does not have.
 
+LiteRT's Python `CompiledModel` has them, but takes the file of packed weights by its path alone, writes to
+standard error, and loads the GPU library: the process as a whole takes more private memory.
+
 With the packed weights in a file (`weight_cache`), the shipped encoder takes 2 MB less private memory
 than in the interpreter, computes the same bits, and is as fast.
 """

@@ -23,15 +23,15 @@ _SIGNS = {"max_abs": "<="}
 _NAMES = {
     "max_abs": "max abs",
     "cosine_min": "cosine",
-    "mean_centred_cosine_min": "centred",
-    "self_retrieval": "own nearest",
+    "mean_centred_cosine_min": "mean-centred",
+    "self_retrieval": "self-retrieval",
 }
 
 
 def parity_table(rows: Sequence[ParityRow]) -> str:
     """Every row with its verdict, and a line that sums up."""
-    header = ("engine", "precision", "signature", "max abs", "cosine min", "mean", "centred min", "mean",
-              "own nearest", "limits", "verdict")  # fmt: skip
+    header = ("engine", "precision", "signature", "max abs", "cosine min", "mean", "mean-centred min", "mean",
+              "self-retrieval", "limits", "verdict")  # fmt: skip
     cells = [
         (
             row.engine, row.precision, row.signature, f"{row.max_abs:.1e}",

@@ -26,7 +26,7 @@ from .files import PARTIAL, write_atomically
 
 FOLDER_VARIABLE = "POCKET_WEIGHT_CACHE"
 KEPT_BYTES = 256_000_000
-"""What a folder keeps at most, the last used: one file of the shipped encoder is 2.4 MB."""
+"""What a folder keeps at most, the most recently used: one file of the shipped encoder is 2.4 MB."""
 _SUFFIX = ".weights"
 _KEY_LENGTH = 32
 _CPU_FIELDS = (  # of /proc/cpuinfo: what kernels, and with them the packing, are chosen by
@@ -101,7 +101,7 @@ def _find(folder: Path, key: str) -> int | None:
             descriptor = _open(path)
             if _is_sound(descriptor, path.stem.removeprefix(f"{key}-")):
                 with contextlib.suppress(OSError):
-                    os.utime(path)  # the last used are kept
+                    os.utime(path)  # the most recently used are kept
                 return descriptor
             os.close(descriptor)
             path.unlink()
