@@ -7,13 +7,14 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image
 
-from calibration_data.samples import BOX_NAMES, Sample
+from calibration_data.samples import Sample
+from runtime.bundle import REGION_NAMES
 
 
 def region_boxes(sample: Sample) -> list[list[float]]:
-    """Of each of BOX_NAMES: presence, then x, y, width and height as parts of the screen."""
+    """Of each of REGION_NAMES: presence, then x, y, width and height as parts of the screen."""
     rows = []
-    for name in BOX_NAMES:
+    for name in REGION_NAMES:
         box = sample.boxes.get(name)
         if box is None:
             rows.append([0.0] * 5)

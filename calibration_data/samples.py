@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from calibration_data import CalibrationDataError
+from runtime.bundle import REGION_NAMES
 from runtime.json_text import parse_json, quoted, read_text
 
 SAMPLES = "samples.jsonl"
 CALIBRATION_SPLITS = ("calibration", "parity")
 DATASET_SPLITS = ("train", "validation", "test", "unseen_kit")
-BOX_NAMES = ("title", "input", "keyboard", "status")
 
 REQUIRED = {"id": str, "split": str, "image": str, "text": str}
 DATASET_REQUIRED = {
@@ -201,9 +201,9 @@ def _numbers(name: str, values: list, length: int, where: str) -> tuple[float, .
 def _boxes(values: dict[str, Any], where: str) -> dict[str, Box | None]:
     boxes: dict[str, Box | None] = {}
     for name, value in values.get("boxes", {}).items():
-        if name not in BOX_NAMES:
+        if name not in REGION_NAMES:
             raise SampleError(
-                f"{where}: unknown box {quoted(name, plain=True)}; valid: {', '.join(BOX_NAMES)}"
+                f"{where}: unknown box {quoted(name, plain=True)}; valid: {', '.join(REGION_NAMES)}"
             )
         if value is None:
             boxes[name] = None

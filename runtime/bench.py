@@ -5,7 +5,7 @@ imported the engine, as an app has it by default. By part:
 
 - files: size of the model files. They are mapped: the system reads what is used, and can drop it again.
 - packed weights: size of the engine's second copy of the weights, in the order that its kernels read, where
-  it is a file (`runtime.weight_cache`) and mapped as well. Otherwise it is part of the private memory.
+  it is a file (`weight_cache`) and mapped as well. Otherwise it is part of the private memory.
 - mapped: pages of all these files, and of the engine's library, that were resident in the end.
 - private: memory of the process alone (RssAnon), which nothing but its end gives back. This is what the
   budget limits. It has two parts: what opening takes, the graph and its operators, and what running adds,
@@ -26,9 +26,10 @@ from statistics import median
 
 import numpy as np
 
-from runtime.bundle import ENGINES, PARTS, PRECISIONS, Bundle, select_files
-from runtime.engines import EngineError, import_engine
-from runtime.preprocess import resize_screenshot
+from .bundle import ENGINES, PRECISIONS, Bundle, select_files
+from .engines import EngineError, import_engine
+from .preprocess import resize_screenshot
+from .tensors import PARTS
 
 RUNS = 200
 THREADS = (1, 2)
@@ -140,7 +141,7 @@ def measure_preparation(bundle: Bundle, *, runs: int = 30) -> list[LatencyRow]:
         BundleError: A file of the tokenizer is missing or altered.
         TokenizerError: It cannot be used.
     """
-    from runtime.bench_worker import timed
+    from .bench_worker import timed
 
     screen = np.random.default_rng(0).integers(0, 256, (*SCREEN_SIZE, 3), dtype=np.uint8)
     tokenizer = bundle.open_tokenizer()
@@ -199,7 +200,7 @@ def _part_files(bundle: Bundle, engine: str, precision: str) -> dict[str, str]:
 
 
 def _worker(bundle: Bundle, measure: str, engine: str, precision: str, **options: int | str) -> dict:
-    """Runs runtime.bench_worker in a fresh process and reads its JSON."""
+    """Runs `bench_worker` in a fresh process and reads its JSON."""
     parts = _part_files(bundle, engine, precision)
     request = {
         "measure": measure,
@@ -212,7 +213,7 @@ def _worker(bundle: Bundle, measure: str, engine: str, precision: str, **options
     root = str(Path(__file__).parents[1])
     search = os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH")]))
     run = subprocess.run(
-        [sys.executable, "-m", "runtime.bench_worker", json.dumps(request)],
+        [sys.executable, "-m", f"{__package__}.bench_worker", json.dumps(request)],
         capture_output=True, text=True, env=os.environ | {"PYTHONPATH": search},
     )  # fmt: skip
     if run.returncode:

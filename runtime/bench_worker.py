@@ -1,4 +1,4 @@
-"""Measures models in a process of its own, which `runtime.bench` starts. JSON in (argument), JSON out."""
+"""Measures models in a process of its own, which `bench` starts. JSON in (argument), JSON out."""
 
 import contextlib
 import ctypes
@@ -11,9 +11,9 @@ from pathlib import Path
 
 import numpy as np
 
-from runtime.bundle import PARTS, SIGNATURES, TensorSpec
-from runtime.engines import Engine, import_engine
-from runtime.processes import end_with_parent
+from .engines import Engine, import_engine
+from .processes import end_with_parent
+from .tensors import PARTS, SIGNATURES, TensorSpec
 
 _WARM_UP_S = 0.3
 _KEYSTROKE = ("text", "fuse")
@@ -34,7 +34,7 @@ def example_inputs(tensors: dict[str, TensorSpec]) -> dict[str, np.ndarray]:
 
 
 def memory_bytes() -> dict[str, int] | None:
-    """This process's private, mapped, resident and peak resident memory; None where it cannot be told.
+    """This process's private, mapped, resident and peak resident memory; None where it cannot be read.
 
     Private is what is anonymous. (Private_Dirty would count the pages of a mapped model file too, as long as
     the system has not yet written a fresh export back to the disk.) Mapped are the resident pages of files,

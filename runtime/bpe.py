@@ -15,8 +15,8 @@ from pathlib import Path
 
 import numpy as np
 
-from runtime.json_text import quoted, read_json, read_text
-from runtime.tokenizer import TokenizerError, first_pieces, padded
+from .json_text import quoted, read_json, read_text
+from .tokenizer import TokenizerError, first_pieces, padded
 
 CHARACTERS = Path(__file__).with_name("byte_bpe_chars.tsv")
 SPECIAL_TOKENS = ("<s>", "<pad>", "</s>", "<unk>", "<mask>")

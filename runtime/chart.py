@@ -1,6 +1,5 @@
 """Draws a benchmark as a PNG of horizontal bars, with Pillow alone."""
 
-import io
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,8 +7,9 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
 
-from runtime.bench import LatencyRow, MemoryResult
-from runtime.errors import InputError
+from .bench import LatencyRow, MemoryResult
+from .errors import InputError
+from .files import write_atomically
 
 _SCALE = 2  # drawn large and kept so: sharp on dense screens
 _WIDTH, _MARGIN, _LABEL_WIDTH, _VALUE_WIDTH = 1120, 40, 118, 92
@@ -50,11 +50,8 @@ def write_chart(
     panels = [_latency_panel(latency)]
     if any(result.private_bytes is not None for result in memory):
         panels.append(_memory_panel(memory))
-    buffer = io.BytesIO()
-    _draw(panels, title).save(buffer, "PNG", optimize=True)
-    temporary = Path(path).with_name(f".{Path(path).name}.{os.getpid()}.tmp")
-    temporary.write_bytes(buffer.getvalue())
-    os.replace(temporary, path)
+    image = _draw(panels, title)
+    write_atomically(path, lambda stream: image.save(stream, "PNG", optimize=True))
 
 
 def check_chart_path(path: str | os.PathLike) -> None:

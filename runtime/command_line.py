@@ -11,7 +11,7 @@ import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple, NoReturn
 
-from runtime.errors import FailedError
+from .errors import FailedError
 
 EXIT_FAILED, EXIT_USE, EXIT_INTERRUPT = 1, 2, 130
 HELP = ("-h", "--help")

@@ -9,19 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from runtime.bundle import (
-    PARTS,
-    REGION_MASKS,
-    SIGNATURES,
-    Bundle,
-    Signature,
-    TensorSpec,
-    select_files,
-    signatures,
-)
-from runtime.litert import LiteRtModel
-from runtime.litert_c import open_library, without_notices
-from runtime.model import ANY, Arrays, EngineError, Model, describe, fits
+from .bundle import Bundle, select_files
+from .litert import LiteRtModel
+from .litert_c import open_library, without_notices
+from .model import ANY, Arrays, EngineError, Model, describe, fits
+from .tensors import PARTS, REGION_MASKS, SIGNATURES, Signature, TensorSpec, signatures
 
 _PACKAGES = {
     "tflite": ("ai_edge_litert", "LiteRT", "pip install ai-edge-litert"),
@@ -93,7 +85,7 @@ def open_model(path: str | os.PathLike, threads: int = 1, weight_cache: Path | N
     Args:
         path: The file.
         threads: Threads that a run may use.
-        weight_cache: Folder that keeps the packed weights of .tflite files (`runtime.weight_cache`);
+        weight_cache: Folder that keeps the packed weights of .tflite files (`weight_cache`);
             None = they stay in private memory.
 
     Raises:

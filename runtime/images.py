@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from runtime.errors import InputError
+from .errors import InputError
 
 if TYPE_CHECKING:
     from PIL import Image, ImageCms

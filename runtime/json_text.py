@@ -8,7 +8,7 @@ import json
 from pathlib import Path
 from typing import Any, NoReturn
 
-from runtime.errors import InputError
+from .errors import InputError
 
 MOST_QUOTED = 200
 """Characters of what was given that an error repeats."""

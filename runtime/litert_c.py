@@ -1,4 +1,4 @@
-"""LiteRT's C interface, as far as `runtime.litert` uses it: every call typed, and its status checked.
+"""LiteRT's C interface, as far as `litert` uses it: every call typed, and its status checked.
 
 The interface changes between versions, and a wrong call ends the process: TESTED holds the versions that this
 module was written against.

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from runtime.errors import InputError
-from runtime.json_text import parse_json, quoted, read_bytes
+from .errors import InputError
+from .json_text import parse_json, quoted, read_bytes
 
 MANIFEST = "manifest.json"
 SCHEMA_VERSION = 3

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from runtime.bundle import Signature, TensorSpec
-from runtime.errors import InputError
+from .errors import InputError
+from .tensors import Signature, TensorSpec
 
 Arrays = Mapping[str, np.ndarray]
 ANY = -1  # a dimension that the file leaves open

@@ -19,20 +19,12 @@ from typing import Any
 
 import numpy as np
 
-from runtime import metrics
-from runtime.bundle import (
-    ENGINES,
-    PARTS,
-    PRECISIONS,
-    REGION_MASKS,
-    SIGNATURES,
-    Bundle,
-    BundleError,
-    TensorSpec,
-    select_files,
-)
-from runtime.engines import Engine
-from runtime.json_text import quoted
+from . import metrics
+from .bundle import ENGINES, PRECISIONS, Bundle, select_files
+from .engines import Engine
+from .json_text import quoted
+from .manifest import BundleError
+from .tensors import PARTS, REGION_MASKS, SIGNATURES, TensorSpec
 
 GOLDEN = "golden.npz"
 COMPOSED = "composed"

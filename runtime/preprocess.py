@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from runtime.images import ImageError, check_pixels, read_file, read_image
+from .images import ImageError, check_pixels, read_file, read_image
 
 _UINT32_ROWS = (2**32 - 1) // 510  # a column of so many pixels, and an edge, still add up in 32 bits
 
@@ -30,7 +30,7 @@ def load_image(image: Any, size: tuple[int, int]) -> np.ndarray:
 
     Files are turned as their EXIF orientation says; of several frames the first is read. Palette, grey,
     16-bit grey (its high byte) and CMYK images become RGB. An embedded ICC profile is converted to sRGB (how:
-    `runtime.images`). Transparent pixels are laid over black: floor((colour * alpha + 127) / 255).
+    `images`). Transparent pixels are laid over black: floor((colour * alpha + 127) / 255).
 
     Args:
         image: A path (PNG, JPEG, WebP, GIF, BMP, TIFF, AVIF, MPO; HEIC where pillow-heif is installed), a PIL

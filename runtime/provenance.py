@@ -7,14 +7,14 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 FILE, CHECKPOINT, PUBLISHED, PACKAGE, RANDOM = "file", "checkpoint", "published", "package", "random"
-SAID = {
+DESCRIPTIONS = {
     FILE: "weights file {}",
     CHECKPOINT: "trained checkpoint {}",
     PUBLISHED: "published weights of {}",
     PACKAGE: "published weights of {}, from a package",
     RANDOM: "random, {}",
 }
-"""Every source, in the order in which they are asked, and how a part's detail is told."""
+"""Every source, in order of precedence, with the text that describes it; {} stands for a part's detail."""
 TEXT_PROJECTION = "text.projection"
 """Its own part where it has another source than the text model below it, which is published without one."""
 
@@ -60,7 +60,7 @@ class Weights:
         """
         try:
             parts = {name: Part(**part) for name, part in values["parts"].items()}
-            known = all(part.source in SAID for part in parts.values())
+            known = all(part.source in DESCRIPTIONS for part in parts.values())
         except (KeyError, TypeError, AttributeError):
             known = False
         if not known or not parts:
@@ -80,7 +80,7 @@ class Weights:
     def source(self) -> str:
         """The sources in a word or two, such as `checkpoint` or `published + random`."""
         found = {part.source for part in self.parts.values()}
-        return " + ".join(source for source in SAID if source in found)
+        return " + ".join(source for source in DESCRIPTIONS if source in found)
 
     @property
     def warning(self) -> str:
@@ -95,7 +95,7 @@ class Weights:
         """A line for each source: what came from there."""
         groups: dict[str, list[str]] = {}
         for name, part in self.parts.items():
-            groups.setdefault(SAID[part.source].format(part.detail), []).append(name)
+            groups.setdefault(DESCRIPTIONS[part.source].format(part.detail), []).append(name)
         if len(groups) == 1:
             return [f"{next(iter(groups))}, all {len(self.parts)} parts"]
         return [f"{', '.join(names)}: {said}" for said, names in groups.items()]

@@ -1,14 +1,18 @@
 """Measurements as plain-text tables and as JSON."""
 
+from __future__ import annotations
+
 import json
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from runtime.bench import LatencyRow, MemoryResult
-from runtime.parity import Check, ParityRow
-from runtime.session import Ranked
-from runtime.terminal import bar, table
+from .terminal import bar, table
+
+if TYPE_CHECKING:
+    from .bench import LatencyRow, MemoryResult
+    from .parity import Check, ParityRow
+    from .session import Ranked
 
 MEMORY_PARTS = (
     "files and packed weights are mapped; mapped MB of them, and of the engine's library, were resident in "
@@ -19,15 +23,15 @@ _SIGNS = {"max_abs": "<="}
 _NAMES = {
     "max_abs": "max abs",
     "cosine_min": "cosine",
-    "mean_centred_cosine_min": "centred",
-    "self_retrieval": "own nearest",
+    "mean_centred_cosine_min": "mean-centred",
+    "self_retrieval": "self-retrieval",
 }
 
 
 def parity_table(rows: Sequence[ParityRow]) -> str:
     """Every row with its verdict, and a line that sums up."""
-    header = ("engine", "precision", "signature", "max abs", "cosine min", "mean", "centred min", "mean",
-              "own nearest", "limits", "verdict")  # fmt: skip
+    header = ("engine", "precision", "signature", "max abs", "cosine min", "mean", "mean-centred min", "mean",
+              "self-retrieval", "limits", "verdict")  # fmt: skip
     cells = [
         (
             row.engine, row.precision, row.signature, f"{row.max_abs:.1e}",

@@ -8,13 +8,14 @@ from typing import NamedTuple
 
 import numpy as np
 
-from runtime.bundle import REGION_MASKS, REGIONS, Bundle
-from runtime.engines import Engine, open_engine
-from runtime.errors import InputError
-from runtime.lock import CallLock
-from runtime.preprocess import load_image
-from runtime.user import bound_norm, check_user
-from runtime.weight_cache import default_folder
+from .bundle import Bundle
+from .engines import Engine, open_engine
+from .errors import InputError
+from .lock import CallLock
+from .preprocess import load_image
+from .tensors import REGION_MASKS, REGION_NAMES
+from .user import bound_norm, check_user
+from .weight_cache import default_folder
 
 
 class NoScreenError(RuntimeError):
@@ -36,8 +37,8 @@ class Ranked(NamedTuple):
     score: float
 
 
-REMEMBERED = 4096
-"""Candidates whose embeddings an encoder keeps, the latest used: 4 MB at 256 numbers each."""
+CACHED_CANDIDATES = 4096
+"""Candidates whose embeddings an encoder keeps, the most recently used: 4 MB at 256 numbers each."""
 
 
 class ScreenEncoder:
@@ -62,7 +63,7 @@ class ScreenEncoder:
         self._lock = CallLock(engine.threads)
         self._tokenizer = bundle.open_tokenizer()
         self._screen_tokens: np.ndarray | None = None
-        self._candidates: OrderedDict[str, np.ndarray] = OrderedDict()  # the latest used last
+        self._candidates: OrderedDict[str, np.ndarray] = OrderedDict()  # the most recently used last
 
     @classmethod
     def load(
@@ -118,7 +119,7 @@ class ScreenEncoder:
         with self._lock:
             ids = self._tokens(text)
             vector = self._user(user)
-            self._see(image)
+            self._run_vision(image)
             return self._fuse(ids, vector)
 
     def encode_screen(self, image: object) -> np.ndarray:
@@ -134,7 +135,7 @@ class ScreenEncoder:
             ImageError: The image cannot be read.
         """
         with self._lock:
-            return self._see(image)["screen_tokens"][0].copy()
+            return self._run_vision(image)["screen_tokens"][0].copy()
 
     def regions(self, image: object) -> dict[str, np.ndarray]:
         """Finds the parts of a screen, and keeps it for the texts that follow, as `encode_screen` does.
@@ -157,15 +158,15 @@ class ScreenEncoder:
                 "export a preset that finds them, such as balanced_sam"
             )
         with self._lock:
-            return dict(zip(REGIONS, self._see(image)[REGION_MASKS][0].copy(), strict=True))
+            return dict(zip(REGION_NAMES, self._run_vision(image)[REGION_MASKS][0].copy(), strict=True))
 
-    def _see(self, image: object) -> dict[str, np.ndarray]:
+    def _run_vision(self, image: object) -> dict[str, np.ndarray]:
         """Runs `vision` and keeps the screen's tokens."""
         self._screen_tokens = None
         pixels = load_image(image, self.bundle.image_size)
-        seen = self._engine.run("vision", {"image": pixels[None]})
-        self._screen_tokens = seen["screen_tokens"]
-        return seen
+        outputs = self._engine.run("vision", {"image": pixels[None]})
+        self._screen_tokens = outputs["screen_tokens"]
+        return outputs
 
     def encode_text(self, text: str, user: Sequence[float] | np.ndarray | None = None) -> np.ndarray:
         """Encodes a text on the last screen.
@@ -243,7 +244,7 @@ class ScreenEncoder:
             self._candidates.move_to_end(text)
             return self._candidates[text]
         embedding = self._candidates[text] = self.text_embedding(text)
-        if len(self._candidates) > REMEMBERED:
+        if len(self._candidates) > CACHED_CANDIDATES:
             self._candidates.popitem(last=False)
         return embedding
 

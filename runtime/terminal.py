@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from typing import IO
 
-from runtime.errors import InputError
+from .errors import InputError
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]], *, left: int = 1) -> str:
@@ -74,3 +74,14 @@ def quiet_engine() -> Iterator[IO[str]]:
         finally:
             sys.stderr.flush()
             os.dup2(own, 2)
+
+
+@contextlib.contextmanager
+def measuring() -> Iterator[Progress]:
+    """As `quiet_engine`, for a measurement: yields its progress line, which is cleared at the end."""
+    with quiet_engine() as stderr:
+        progress = Progress(stderr)
+        try:
+            yield progress
+        finally:
+            progress.close()

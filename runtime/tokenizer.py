@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from runtime.errors import InputError
+from .errors import InputError
 
 CHARACTERS = Path(__file__).with_name("wordpiece_chars.tsv")
 MAX_WORD_CHARS = 100  # a longer word is unknown as a whole

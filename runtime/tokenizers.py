@@ -6,8 +6,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from runtime.bpe import ByteBpeTokenizer
-from runtime.tokenizer import WordPieceTokenizer
+from .bpe import ByteBpeTokenizer
+from .tokenizer import WordPieceTokenizer
 
 
 class Tokenizer(Protocol):

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from runtime.errors import InputError
+from .errors import InputError
 
 
 class UserVectorError(InputError):

@@ -17,15 +17,16 @@ import os
 import platform
 import shutil
 import stat
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import IO
 
-from runtime.bundle import file_sha256
+from .bundle import file_sha256
+from .files import PARTIAL, write_atomically
 
 FOLDER_VARIABLE = "POCKET_WEIGHT_CACHE"
 KEPT_BYTES = 256_000_000
-"""What a folder keeps at most, the last used: one file of the shipped encoder is 2.4 MB."""
+"""What a folder keeps at most, the most recently used: one file of the shipped encoder is 2.4 MB."""
 _SUFFIX = ".weights"
 _KEY_LENGTH = 32
 _CPU_FIELDS = (  # of /proc/cpuinfo: what kernels, and with them the packing, are chosen by
@@ -100,7 +101,7 @@ def _find(folder: Path, key: str) -> int | None:
             descriptor = _open(path)
             if _is_sound(descriptor, path.stem.removeprefix(f"{key}-")):
                 with contextlib.suppress(OSError):
-                    os.utime(path)  # the last used are kept
+                    os.utime(path)  # the most recently used are kept
                 return descriptor
             os.close(descriptor)
             path.unlink()
@@ -132,20 +133,18 @@ def _keep(folder: Path, key: str, packed) -> None:
     packed.seek(0)
     digest = hashlib.file_digest(packed, "sha256").hexdigest()
     packed.seek(0)
-    descriptor, partial = tempfile.mkstemp(suffix=".partial", dir=folder)
-    try:
-        with open(descriptor, "wb") as stream:
-            shutil.copyfileobj(packed, stream)
-        os.replace(partial, folder / f"{key}-{digest}{_SUFFIX}")
-    except BaseException:
-        os.unlink(partial)
-        raise
+
+    def copy(stream: IO[bytes]) -> None:
+        os.fchmod(stream.fileno(), 0o600)  # nobody else may change what is mapped
+        shutil.copyfileobj(packed, stream)
+
+    write_atomically(folder / f"{key}-{digest}{_SUFFIX}", copy)
     _drop_unused(folder)
 
 
 def _drop_unused(folder: Path) -> None:
     """Removes the files that were not used for longest, until the others fit."""
-    files = [(path.stat(), path) for path in folder.iterdir() if path.suffix in (_SUFFIX, ".partial")]
+    files = [(path.stat(), path) for path in folder.iterdir() if path.suffix in (_SUFFIX, PARTIAL)]
     total = 0
     for status, path in sorted(files, key=lambda file: -file[0].st_mtime_ns):
         total += status.st_size

@@ -11,8 +11,9 @@ from pathlib import Path
 from threading import Thread
 
 from calibration_data import CalibrationDataError
-from calibration_data.generator.render import BOXES, IMAGES_FOLDER, SAMPLES_FILE, check_shot
+from calibration_data.generator.render import IMAGES_FOLDER, SAMPLES_FILE, check_shot
 from calibration_data.generator.tools import PAGES, prepare_tools
+from runtime.bundle import REGION_NAMES
 
 JOURNAL_FILE = "drawn.jsonl"
 SAMPLE_KEYS = (
@@ -36,7 +37,7 @@ def dataset_sample(spec: dict, measured: dict) -> dict:
         **spec,
         "image": f"{IMAGES_FOLDER}/{spec['id']}.webp",
         "text": spec["typed"],
-        "boxes": {name: measured[name] for name in BOXES},
+        "boxes": {name: measured[name] for name in REGION_NAMES},
         "width": spec["width_css"] * spec["scale"],
         "height": spec["height_css"] * spec["scale"],
     }

@@ -13,12 +13,12 @@ from PIL import Image
 
 from calibration_data import CalibrationDataError
 from calibration_data.generator.tools import PAGES, prepare_tools
+from runtime.bundle import REGION_NAMES
 
 WEBP_QUALITY = 84
 WEBP_METHOD = 6
 SAMPLES_FILE, IMAGES_FOLDER = "samples.jsonl", "screens"
 WORK_PREFIX = ".rendering."
-BOXES = ("title", "input", "keyboard", "status")
 
 
 def encode_webp(png: Path, webp: Path) -> tuple[int, int]:
@@ -33,7 +33,7 @@ def sample_line(spec: dict, measured: dict, size: tuple[int, int]) -> dict:
     keys = ("id", "split", "user", "user_style", "kind", "kit", "look", "dark", "keyboard", "language")
     sample = {key: spec[key] for key in keys}
     sample |= {"image": f"{IMAGES_FOLDER}/{spec['id']}.webp", "text": spec["typed"]}
-    sample |= {"boxes": {name: measured[name] for name in BOXES}, "width": size[0], "height": size[1]}
+    sample |= {"boxes": {name: measured[name] for name in REGION_NAMES}, "width": size[0], "height": size[1]}
     order = (
         "id",
         "split",

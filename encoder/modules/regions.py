@@ -9,13 +9,15 @@ from encoder.modules.backbone import Backbone
 from encoder.modules.mask_decoder import CustomSamLite
 from encoder.modules.mobilesam import MobileSamPruned
 from encoder.modules.slots import Regions, Screen
+from runtime.bundle import REGION_NAMES
 
-REGION_BOXES: dict[str, tuple[float, float, float, float]] = {
-    "title": (0.0, 0.5, 0.0, 1.0),
-    "input": (0.5, 1.0, 0.25, 0.75),
-    "keyboard": (0.5, 1.0, 0.0, 1.0),
-    "status": (0.0, 0.25, 0.0, 1.0),
-}
+_BOXES = (
+    (0.0, 0.5, 0.0, 1.0),  # title
+    (0.5, 1.0, 0.25, 0.75),  # input
+    (0.5, 1.0, 0.0, 1.0),  # keyboard
+    (0.0, 0.25, 0.0, 1.0),  # status
+)
+REGION_BOXES = dict(zip(REGION_NAMES, _BOXES, strict=True))
 """Top, bottom, left and right of each region as fractions of the screen, in the order of the tokens."""
 
 

@@ -14,8 +14,8 @@ from torch.nn.functional import (
     smooth_l1_loss,
 )
 
-from calibration_data.samples import BOX_NAMES
 from encoder.config import TOKEN_DIM
+from runtime.bundle import REGION_NAMES
 
 START_TEMPERATURE, LOWEST_TEMPERATURE = 0.05, 0.01
 BOX_SCALE = 0.05
@@ -55,7 +55,7 @@ class ContextHeads(nn.Module):
             nn.Sequential(
                 nn.LayerNorm(TOKEN_DIM), nn.Linear(TOKEN_DIM, HIDDEN), nn.GELU(), nn.Linear(HIDDEN, 5)
             )
-            for _ in BOX_NAMES
+            for _ in REGION_NAMES
         )
 
     def box_loss(self, regions: Tensor, boxes: Tensor) -> Tensor:

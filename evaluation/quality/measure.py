@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 
 from calibration_data.region_cells import region_boxes, region_ious
-from calibration_data.samples import BOX_NAMES
 from evaluation.quality import baseline
 from evaluation.quality.candidates import CANDIDATES, SIBLINGS
 from evaluation.quality.metrics import (
@@ -22,6 +21,7 @@ from evaluation.quality.metrics import (
 )
 from evaluation.quality.outputs import CONDITIONS, Models, OnProgress, Outputs, Work, prepare, run_all
 from evaluation.quality.split import SPLITS, TestSplit
+from runtime.bundle import REGION_NAMES
 from runtime.metrics import mean_centred_cosine
 
 ENGINES = (("tflite", "fp32"), ("tflite", "int8"), ("onnx", "fp32"), ("onnx", "int8"))
@@ -141,7 +141,7 @@ def regions(
         return None
     boxes = np.array([region_boxes(split.samples[row]) for row in rows])
     found = region_ious(outputs.masks[rows], boxes, work.size)
-    by_region = {name: _known_mean(found[:, place]) for place, name in enumerate(BOX_NAMES)}
+    by_region = {name: _known_mean(found[:, place]) for place, name in enumerate(REGION_NAMES)}
     return by_region | {"mean": _known_mean(found)}
 
 

@@ -9,10 +9,10 @@ from typing import Any
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from calibration_data.samples import BOX_NAMES
 from evaluation.quality.measure import FIGURES
 from evaluation.quality.outputs import CONDITIONS
 from evaluation.quality.split import SPLITS
+from runtime.bundle import REGION_NAMES
 
 NAMES = {"r1": "R@1", "r5": "R@5", "mrr": "MRR"}
 ENGINE_NAMES = {"tflite": "TFLite", "onnx": "ONNX"}
@@ -129,12 +129,12 @@ def regions_table(report: Mapping[str, Any]) -> Table:
     lines = tuple(
         (
             f"{engine_name(row)}, {_plain(split)}",
-            *(figure_text(row["regions"][split][name]) for name in ("mean", *BOX_NAMES)),
+            *(figure_text(row["regions"][split][name]) for name in ("mean", *REGION_NAMES)),
         )
         for row in report["engines"]
         for split in SPLITS
     )
-    return Table("Masks of the regions: mean IoU with the drawn boxes", ("", "all", *BOX_NAMES), lines)
+    return Table("Masks of the regions: mean IoU with the drawn boxes", ("", "all", *REGION_NAMES), lines)
 
 
 def confusion_table(row: Mapping[str, Any], split: str) -> Table:

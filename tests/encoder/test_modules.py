@@ -21,7 +21,7 @@ from encoder.modules.regions import REGION_BOXES, REGIONS
 from encoder.modules.slots import Screen
 from encoder.modules.text import TEXT_MODELS, MiniLm
 from encoder.packages import fetch_packaged
-from runtime.bundle import REGIONS as REGION_NAMES
+from runtime.bundle import REGION_NAMES
 
 SLOTS = {
     "backbone": [*BACKBONES, "timm/mobilenetv2_050"],

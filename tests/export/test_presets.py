@@ -15,7 +15,7 @@ from encoder.packages import fetch_packaged
 from encoder.weights import load_encoder
 from export.calibration import DEFAULT_FOLDER
 from runtime import ScreenEncoder
-from runtime.bundle import ENGINES, REGIONS, Bundle
+from runtime.bundle import ENGINES, REGION_NAMES, Bundle
 from runtime.session import RegionsError
 from tests.conftest import ROOT
 
@@ -94,7 +94,7 @@ def test_the_runtime_finds_the_regions(bundle, engine, precision, limit):
             encoder.regions(image)
         return
     found = encoder.regions(image)
-    assert tuple(found) == REGIONS
+    assert tuple(found) == REGION_NAMES
     # A trained mask's edge lies within a cell or two: INT8 may move it, so not each cell is held to a limit.
     assert np.abs(np.stack(list(found.values())) - masks).mean() < limit
     kept = encoder.encode_text("see")

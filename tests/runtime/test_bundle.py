@@ -159,7 +159,7 @@ def test_any_flipped_bit_of_a_manifest_is_noticed(copied):
     path = copied / MANIFEST
     whole = path.read_bytes()
     chooser = random.Random(0)
-    bits = [*range(8 * 120), *(chooser.randrange(8 * len(whole)) for _ in range(2000))]  # all of its digest
+    bits = [*range(8 * 120), *(chooser.randrange(8 * len(whole)) for _ in range(500))]  # all of its digest
     for bit in bits:
         data = bytearray(whole)
         data[bit // 8] ^= 1 << bit % 8

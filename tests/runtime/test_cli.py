@@ -60,6 +60,8 @@ def test_encode_gives_the_same_embedding_as_the_class(tiny, screen, command, tmp
 
 def test_the_process_itself_is_quiet_and_exits_with_the_codes(tiny, screen):
     run = [sys.executable, "-m", "runtime"]
+    helped = subprocess.run([*run, "encode", "--help"], cwd=ROOT, capture_output=True, text=True)
+    assert helped.stdout.startswith("usage: python -m runtime encode ")
     well = subprocess.run([*run, "encode", tiny, screen], cwd=ROOT, capture_output=True, text=True)
     assert (well.returncode, well.stderr) == (0, "")
     bad = subprocess.run([*run, "encode", tiny, "none.png"], cwd=ROOT, capture_output=True, text=True)
@@ -67,8 +69,8 @@ def test_the_process_itself_is_quiet_and_exits_with_the_codes(tiny, screen):
 
 
 def test_help_lists_the_commands_and_options(command):
-    assert all(word in command("--help").out for word in ("encode", "parity", "bench"))
-    for name in ("encode", "parity", "bench"):
+    assert all(f"\n  {word} " in command("--help").out for word in ("encode", "rank", "parity", "bench"))
+    for name in ("encode", "rank", "parity", "bench"):
         ended = command(name, "--help")
         assert ended.code == 0 and all(
             word in ended.out for word in ("--engine", "--precision", "--json", "DIST")
@@ -78,7 +80,7 @@ def test_help_lists_the_commands_and_options(command):
 @pytest.mark.parametrize(
     ("arguments", "messages"),
     [
-        ((), ("COMMAND",)),
+        ((), ("no command given", "encode, rank, parity, bench")),
         (("embed",), ("'embed'", "encode", "parity", "bench")),
         (("encode",), ("DIST", "IMAGE")),
         (("encode", "DIST", "IMG", "--engin"), ("--engin", "--engine", "--precision", "--text", "--user")),

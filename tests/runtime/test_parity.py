@@ -116,7 +116,7 @@ def test_the_command_prints_a_table_and_passes(tiny, command):
     ended = command("parity", tiny, "--engine", "tflite")
     assert ended.code == 0 and ended.err == ""
     assert "4 samples against PyTorch: all 8 rows within their limits" in ended.out
-    assert "cosine >= 0.99, own nearest >= 100%     pass" in ended.out
+    assert "cosine >= 0.99, self-retrieval >= 100%     pass" in ended.out
 
 
 def test_the_command_fails_where_a_limit_does(copied, command):

@@ -7,7 +7,7 @@ import pytest
 
 from runtime import ScreenEncoder
 from runtime.bundle import ENGINES
-from runtime.session import REMEMBERED, CandidatesError, NoScreenError
+from runtime.session import CACHED_CANDIDATES, CandidatesError, NoScreenError
 from tests.runtime.test_cli import assert_refused
 
 TEXTS = ["see you at", "hello world", "the mail", "settings", "42"]
@@ -64,8 +64,8 @@ def test_known_candidates_are_not_encoded_again(encoder, screen):
 
 
 def test_memory_is_bounded_and_the_oldest_is_forgotten(encoder, screen, monkeypatch):
-    assert REMEMBERED >= 1000
-    monkeypatch.setattr("runtime.session.REMEMBERED", 3)
+    assert CACHED_CANDIDATES >= 1000
+    monkeypatch.setattr("runtime.session.CACHED_CANDIDATES", 3)
     ranked = encoder.rank(screen, "", TEXTS)
     assert len(ranked) == len(TEXTS) and len(encoder._candidates) == 3
     encoder.rank(None, "", [TEXTS[2]])

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from calibration_data.region_cells import covered, region_boxes
-from calibration_data.samples import BOX_NAMES
 from evaluation.quality.measure import (
     REFERENCE,
     SHIPPED,
@@ -22,7 +21,7 @@ from evaluation.quality.measure import (
 from evaluation.quality.outputs import CONDITIONS, Models, Outputs, Work, prepare
 from evaluation.quality.pictures import draw_pictures, pick_examples, pick_failures, rank_all
 from evaluation.quality.split import TestSplit, read_split
-from runtime.bundle import Bundle
+from runtime.bundle import REGION_NAMES, Bundle
 from runtime.user import bound_norm
 from tests.runtime.conftest import TINY
 
@@ -91,7 +90,7 @@ def test_masks_are_judged_by_the_drawn_boxes_and_shown_over_the_screens(split, w
     masks = covered(boxes, (32, 16))
     rows = split.rows("test")
     right = regions(replace(perfect, masks=masks), work, split, rows)
-    assert list(right) == [*BOX_NAMES, "mean"] and right["mean"] > 0.9
+    assert list(right) == [*REGION_NAMES, "mean"] and right["mean"] > 0.9
     assert right["keyboard"] is None and right["status"] is None
     blank = regions(replace(perfect, masks=np.zeros_like(masks)), work, split, rows)
     assert blank["mean"] == 0

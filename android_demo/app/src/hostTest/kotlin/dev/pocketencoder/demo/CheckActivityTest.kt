@@ -54,7 +54,7 @@ class CheckActivityTest {
         finished()
         val results = activity.findViewById<LinearLayout>(R.id.check_results)
         val cards = List(results.childCount) { results.getChildAt(it).contentDescription.toString() }
-        assertTrue(cards[0], cards[0].startsWith("Parity with PyTorch: pass. 32 golden samples of the bundle\nvision: centred"))
+        assertTrue(cards[0], cards[0].startsWith("Parity with PyTorch: pass. 32 golden samples of the bundle\nvision: mean-centred"))
         assertTrue(cards[1], cards[1].matches(Regex("Latency of a whole encode: (pass|fail)\\. p50 [\\d.]+ ms, p90 [\\d.]+ ms, limit 19 ms")))
         assertTrue(cards[2], cards[2].matches(Regex("Private memory: (pass|fail)\\. [\\d.]+ MB, limit 6\\.0 MB")))
         capture(activity, "check_phone_light")

@@ -20,13 +20,13 @@ object Metrics {
         values.zip(golden) { value, target -> cosine(doubles(value), doubles(target)) }
 
     /** Cosine of each row with its golden row, both less the mean golden row. */
-    fun centredCosine(values: List<FloatArray>, golden: List<FloatArray>): List<Double> {
+    fun meanCentredCosine(values: List<FloatArray>, golden: List<FloatArray>): List<Double> {
         val mean = mean(golden)
         return values.zip(golden) { value, target -> cosine(less(value, mean), less(target, mean)) }
     }
 
     /** Share of rows whose nearest golden row, by mean-centred cosine, is their own; a tie counts as found. */
-    fun self_retrieval(values: List<FloatArray>, golden: List<FloatArray>): Double {
+    fun selfRetrieval(values: List<FloatArray>, golden: List<FloatArray>): Double {
         val mean = mean(golden)
         val targets = golden.map { less(it, mean) }
         val found = values.indices.count { row ->

@@ -77,14 +77,14 @@ class PhoneCheck(
 
     private fun row(signature: String, values: List<FloatArray>, golden: List<FloatArray>, limits: Map<String, Double>): ParityRow {
         val cosine = Metrics.cosine(values, golden)
-        val centred = Metrics.centredCosine(values, golden)
+        val centred = Metrics.meanCentredCosine(values, golden)
         val figures = mapOf(
             "max_abs" to Metrics.maxAbs(values, golden),
             "cosine_min" to cosine.min(),
             "cosine_mean" to cosine.average(),
             "mean_centred_cosine_min" to centred.min(),
             "mean_centred_cosine_mean" to centred.average(),
-            "self_retrieval" to Metrics.self_retrieval(values, golden),
+            "self_retrieval" to Metrics.selfRetrieval(values, golden),
         )
         val checks = limits.filterKeys { it == MAX_ABS || signature == WHOLE }.map { (metric, limit) ->
             val value = figures[metric] ?: throw BundleException("${bundle.source.name}: unknown parity limit $metric in the manifest")
