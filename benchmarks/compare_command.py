@@ -62,7 +62,7 @@ def run(options: argparse.Namespace) -> int:
     _keep(found, options.out)
     if options.write_docs:
         shutil.copy(options.out / CHART, DOCS.parent / "images" / CHART)
-        write_docs(f"{markdown(found)}\n![{CAPTION}](images/{CHART})\n", DOCS)
+        write_docs(f"{markdown(found, calls=False)}\n![{CAPTION}](images/{CHART})\n", DOCS)
     if options.json:
         print(plain_json(found.to_dict()))
         return 0

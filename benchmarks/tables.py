@@ -22,7 +22,7 @@ def header(profile: str) -> tuple[str, ...]:
     """The columns' names; instructions are of the emulated phone `profile`."""
     return (
         "made by", "version", "MB", f"{profile}, M instructions", "time / ours", "private MB", "cosine worst",
-        "cosine mean", "centred worst", "load ms", "export s",
+        "cosine mean", "mean-centred worst", "load ms", "export s",
     )  # fmt: skip
 
 
@@ -66,16 +66,18 @@ def rich_table(found: Comparison) -> Table:
     return table
 
 
-def markdown(found: Comparison) -> str:
-    """The table in Markdown, with the verdict above it, and calls and failures below."""
+def markdown(found: Comparison, *, calls: bool = True) -> str:
+    """The table in Markdown, with the verdict above it, and failures below, and how each file was made."""
     lines = [f"{_title(found)}. {_sentence(verdict_line(found.rows))}.", ""]
     names = header(found.profile)
     lines += [f"| {' | '.join(names)} |", f"|---|---|{'--:|' * (len(names) - 2)}"]
     for row in found.rows:
         shown = [f"**{cell}**" if row.name == OURS and cell != NOTHING else cell for cell in cells(row)]
         lines.append(f"| {' | '.join(shown)} |")
-    lines += ["", *(f"- {_escaped(line)}" for line in notes(found.rows)), "", "How each file was made:", ""]
-    lines += [f"- `{row.name}`: {row.tool}, {_escaped(row.how)}" for row in found.rows]
+    lines += ["", *(f"- {_escaped(line)}" for line in notes(found.rows))]
+    if calls:
+        lines += ["", "How each file was made:", ""]
+        lines += [f"- `{row.name}`: {row.tool}, {_escaped(row.how)}" for row in found.rows]
     return "\n".join(lines) + "\n"
 
 

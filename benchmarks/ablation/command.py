@@ -41,7 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--jobs", type=int, metavar="N", help=f"rows side by side (default {local.default_jobs()}, by cores)")
     add("--ray", nargs="?", const=LOCAL, metavar="ADDRESS",
         help="run rows as Ray tasks, on HOST:PORT of a cluster or on this machine")  # fmt: skip
-    add("--write-docs", action="store_true", help="write docs/decision_matrix.md and the committed results")
+    add("--write-docs", action="store_true", help="write docs/ablation.md and the committed results")
     add("--json", action="store_true", help="print the rows as JSON")
 
 

@@ -1,4 +1,4 @@
-"""Puts the ablation into docs/decision_matrix.md: its prose is by hand, figures never."""
+"""Puts the ablation into docs/ablation.md: its prose is by hand, figures never."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from evaluation.quality.docs import markdown
 from evaluation.quality.outputs import ROOT
 from runtime.errors import InputError
 
-DOCS = ROOT / "docs" / "decision_matrix.md"
-BEGIN = "<!-- matrix: written by python -m benchmarks ablation --write-docs -->"
-END = "<!-- end of matrix -->"
-CHART = "decision_matrix.png"
+DOCS = ROOT / "docs" / "ablation.md"
+BEGIN = "<!-- ablation: written by python -m benchmarks ablation --write-docs -->"
+END = "<!-- end of ablation -->"
+CHART = "ablation.png"
 CAPTION = "Instructions against bytes and against quality, presets in blue"
 
 

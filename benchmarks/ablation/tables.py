@@ -1,4 +1,4 @@
-"""The ablation as tables of texts: what each encoder costs, and what it is worth."""
+"""The ablation as tables of texts: the cost and the accuracy of each encoder."""
 
 from __future__ import annotations
 
@@ -11,33 +11,33 @@ from runtime.provenance import Weights
 
 NOTHING = "-"
 STALE = "†"
-PARTS = ("vision", "text", "fuse")
 DIGITS = {"Spearman": 3, "mean_pairwise_cosine": 3}
 """Of the figures of quality that are no shares."""
 
 
 def tables(results: Sequence[Result]) -> list[Table]:
-    """Both tables, of the rows that have figures."""
+    """The cost of the rows that have figures, and the accuracy of those whose weights are trained."""
     shown = [result for result in results if result.figures is not None]
-    return [costs(shown), worth(shown)] if shown else []
+    rated = [result for result in shown if result.quality() is not None]
+    return [*([costs(shown)] if shown else []), *([accuracy(rated)] if rated else [])]
 
 
 def costs(results: Sequence[Result]) -> Table:
     """Parameters, bytes, memory, instructions and milliseconds."""
     phones, target = profiles(results), _target(results)
     header = (
-        "encoder", "parameters, M", *(f"{part}, M" for part in PARTS), "encoder.tflite, MB", "private MB",
+        "encoder", "parameters, M", "encoder.tflite, MB", "private MB",
         f"{target}, M instructions", "keystroke, M instructions", *(f"{phone}, ms" for phone in phones),
         "export, s",
     )  # fmt: skip
-    return Table("What it costs", header, tuple(_cost_line(result, phones) for result in results))
+    return Table("Cost", header, tuple(_cost_line(result, phones) for result in results))
 
 
 def _cost_line(result: Result, phones: Iterable[str]) -> tuple[str, ...]:
     found = result.figures
     return (
         label(result),
-        *(number(found["parameters"][part], 2, 1e6) for part in ("total", *PARTS)),
+        number(found["parameters"]["total"], 2, 1e6),
         number(found["file_bytes"], 2, 1e6),
         number(found["private_bytes"], 1, 1e6),
         number(result.m_instructions(), 1),
@@ -47,13 +47,20 @@ def _cost_line(result: Result, phones: Iterable[str]) -> tuple[str, ...]:
     )
 
 
-def worth(results: Sequence[Result]) -> Table:
-    """Weights, what INT8 keeps of PyTorch, and quality where the weights are trained."""
-    header = ("encoder", "weights", "INT8 centred, worst", "mean", *QUALITY, "INT8 keeps, %")
-    return Table("What it is worth", header, tuple(map(_worth_line, results)))
+def accuracy(results: Sequence[Result]) -> Table:
+    """Weights, how near INT8 is to PyTorch, and accuracy."""
+    header = (
+        "encoder",
+        "weights",
+        "mean-centred cosine, worst",
+        "mean",
+        *(key.replace("_", " ") for key in QUALITY),
+        "accuracy retention, %",
+    )
+    return Table("Accuracy", header, tuple(map(_accuracy_line, results)))
 
 
-def _worth_line(result: Result) -> tuple[str, ...]:
+def _accuracy_line(result: Result) -> tuple[str, ...]:
     found = result.figures
     parity, quality = found["parity"], found["quality"] or {}
     return (

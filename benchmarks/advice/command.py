@@ -140,7 +140,9 @@ def _next(chosen: Candidate, answers: Answers) -> Sequence[str]:
     if answers.data:
         lines.insert(0, f"make train PRESET={chosen.name}  # on your own screens: docs/training.md")
     if not answers.device:
-        lines.append(f"make arm64 PRESET={chosen.name}  # simulated until there is a phone: docs/latency.md")
+        lines.append(
+            f"make arm64 PRESET={chosen.name}  # simulated until there is a phone: docs/performance.md"
+        )
     return lines
 
 
@@ -151,7 +153,7 @@ COLUMNS = (
     "MB",
     "parameters, M",
     "R@1, %",
-    "INT8 centred",
+    "mean-centred cosine",
     "weights",
     "weeks",
     "fits",
@@ -159,7 +161,7 @@ COLUMNS = (
 
 
 def _table(advice: Advice) -> Table:
-    table = Table(title="measured (docs/decision_matrix.md)", title_justify="left")
+    table = Table(title="measured (docs/ablation.md)", title_justify="left")
     for name in COLUMNS:
         text = name in ("preset", "weights", "fits")
         table.add_column(

@@ -14,6 +14,7 @@ from typing import Any
 
 from calibration_data.samples import Sample, read_samples
 from encoder.config import CHECKPOINTS, PRESETS
+from encoder.options import options
 from encoder.train import TrainError
 from runtime.provenance import PUBLISHED
 

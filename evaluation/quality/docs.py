@@ -7,14 +7,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from evaluation.budgets import quality_budgets
 from evaluation.quality.measure import SHIPPED
 from evaluation.quality.outputs import ROOT, Outputs, Work
 from evaluation.quality.pictures import draw_pictures
 from evaluation.quality.split import TestSplit
 from evaluation.quality.step import CAPTIONS
-from evaluation.quality.tables import Table, tables
-from evaluation.terminal.format import verdict_row
+from evaluation.quality.tables import Table, figure_tables
 from runtime.errors import InputError
 
 DOCS = ROOT / "docs"
@@ -51,10 +49,11 @@ def write_docs(
         raise InputError(f"{path}: the lines {BEGIN} and {END} must stand there once, in this order")
     images = folder / "images"
     images.mkdir(exist_ok=True)
-    lines = [BEGIN, "", _summary(report), *map(markdown, (_verdicts(report), *tables(report)))]
+    lines = [BEGIN, "", _summary(report), *map(markdown, figure_tables(report))]
     for name, data in draw_pictures(split, work, outputs).items():
         (images / f"quality_{name}.webp").write_bytes(data)
-        lines += [f"![{CAPTIONS[name]}](images/quality_{name}.webp)", "", CAPTIONS[name], ""]
+        title = CAPTIONS[name].partition(":")[0]
+        lines += [f"![{title}](images/quality_{name}.webp)", "", CAPTIONS[name], ""]
     before, rest = text.split(BEGIN)
     after = rest.split(END)[1]
     partial = path.with_name(f".{path.name}.{os.getpid()}")
@@ -69,12 +68,6 @@ def _summary(report: Mapping[str, Any]) -> str:
         f"{counts['test']} contexts of split `test`, {counts['unseen_kit']} of split `unseen_kit`, "
         f"{split['candidates']} candidates each, {split['sentences']} sentences.\n"
     )
-
-
-def _verdicts(report: Mapping[str, Any]) -> Table:
-    rows = [verdict_row(budget) for budget in quality_budgets(report)]
-    keys = ("name", "limit", "value", "verdict")
-    return Table("Limits", ("what", *keys[1:]), tuple(tuple(row[key] for key in keys) for row in rows))
 
 
 def markdown(table: Table) -> str:

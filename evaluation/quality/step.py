@@ -17,8 +17,8 @@ REPORT = "quality.json"
 ENGINES = (REFERENCE, SHIPPED, ("onnx", "int8"))
 """What an export measures; `make quality` runs ONNX's float files too."""
 CAPTIONS = {
-    "map": "The test screens' embeddings on a plane (t-SNE): colour is the kind of screen, shape the UI kit.",
-    "examples": "What the shipped file ranks first, the first screen of each kind that it gets right: "
+    "map": "The test screens' embeddings on a plane (t-SNE): colour is the screen class, shape the UI kit.",
+    "examples": "What the shipped file ranks first, the first screen of each class that it gets right: "
     "the right text is green.",
     "regions": "Its masks of the regions over test screens: title red, input field green, keyboard blue, "
     "status bar yellow; the drawn boxes in outline.",

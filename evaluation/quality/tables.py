@@ -32,14 +32,23 @@ class Table:
 
 def tables(report: Mapping[str, Any]) -> list[Table]:
     """All tables of a report, the most important first."""
-    shipped = next((row for row in report["engines"] if row["precision"] == "int8"), report["engines"][0])
+    shipped = _shipped(report)
+    return [*figure_tables(report), *(confusion_table(shipped, split) for split in SPLITS)]
+
+
+def figure_tables(report: Mapping[str, Any]) -> list[Table]:
+    """All tables but those of confusions, the most important first."""
+    shipped = _shipped(report)
     return [
         inputs_table(report, shipped),
         engines_table(report),
         *([fidelity_table(report)] if any(row["fidelity"] for row in report["engines"]) else []),
         *([regions_table(report)] if shipped.get("regions", {}).get(SPLITS[0]) else []),
-        *(confusion_table(shipped, split) for split in SPLITS),
     ]
+
+
+def _shipped(report: Mapping[str, Any]) -> Mapping[str, Any]:
+    return next((row for row in report["engines"] if row["precision"] == "int8"), report["engines"][0])
 
 
 def rich_table(table: Table) -> RichTable:
@@ -59,11 +68,11 @@ def engine_name(row: Mapping[str, Any]) -> str:
 
 def inputs_table(report: Mapping[str, Any], row: Mapping[str, Any]) -> Table:
     """What the encoder is given, and what it then reaches."""
-    header = ("given", "R@1 test", "R@5 test", "MRR test", "R@1 unseen kit", "class test", "kind unseen kit")
+    header = ("given", "R@1 test", "R@5 test", "MRR test", "R@1 unseen kit", "class test", "class unseen kit")
     lines = [_inputs_line(GIVEN[condition], row, condition) for condition in CONDITIONS]
     if report["random"]:
         lines.append(_inputs_line(RANDOM, report["random"], "all"))
-    title = f"What each input is worth ({engine_name(row)}; %, with 95 % intervals)"
+    title = f"Accuracy by input ({engine_name(row)}; %, with 95 % intervals)"
     return Table(title, header, tuple(lines))
 
 
@@ -87,7 +96,7 @@ def engines_table(report: Mapping[str, Any]) -> Table:
         lines.append((f"screen class, zero-shot, {_plain(split)}", *map(figure_text, values)))
     lines += [
         ("text tower's Spearman with MiniLM", *(figure_text(row["spearman"]) for row in engines)),
-        ("mean cosine of two screens", *(figure_text(row["mean_pairwise_cosine"]) for row in engines)),
+        ("mean pairwise cosine of screens", *(figure_text(row["mean_pairwise_cosine"]) for row in engines)),
         (
             "mean-centred cosine with PyTorch, worst",
             *(figure_text(row["mean_centred_cosine"]["min"]) for row in engines),
@@ -96,9 +105,9 @@ def engines_table(report: Mapping[str, Any]) -> Table:
             "mean-centred cosine with PyTorch, mean",
             *(figure_text(row["mean_centred_cosine"]["mean"]) for row in engines),
         ),
-        ("kept of the float figures, worst", *(_kept(row) for row in engines)),
+        ("accuracy retention, worst", *(_kept(row) for row in engines)),
     ]
-    return Table("What arrives", ("figure", *map(engine_name, engines)), tuple(lines))
+    return Table("Accuracy by engine", ("figure", *map(engine_name, engines)), tuple(lines))
 
 
 def fidelity_table(report: Mapping[str, Any]) -> Table:
@@ -138,10 +147,12 @@ def regions_table(report: Mapping[str, Any]) -> Table:
 
 
 def confusion_table(row: Mapping[str, Any], split: str) -> Table:
-    """Which kind is taken for which."""
+    """Which screen class is taken for which."""
     kinds, counts = row["screen_class"][split]["kinds"], row["screen_class"][split]["confusion"]
     lines = tuple((kind, *map(str, line)) for kind, line in zip(kinds, counts, strict=True))
-    return Table(f"Kinds, {_plain(split)}: right in rows, nearest caption in columns", ("", *kinds), lines)
+    return Table(
+        f"Screen class, {_plain(split)}: true in rows, nearest caption in columns", ("", *kinds), lines
+    )
 
 
 def interval(figure: Sequence[float]) -> str:
