@@ -56,14 +56,14 @@ class RegionsTest {
         val expected = Fixtures.lines("regions.jsonl")
         val refusal = expected.first().optString("refused")
         if (refusal.isNotEmpty()) {
-            val error = assertThrows(RegionsException::class.java) { encoder.modules.regions(orange).await() }
+            val error = assertThrows(RegionsException::class.java) { encoder.regions(orange).await() }
             assertEquals("${Fixtures.bundle}$refusal", error.message)
             assertThrows(NoScreenException::class.java) { encoder.onText("x").await() } // it was not looked at
             return@use
         }
         var largest = 0f
         for (line in expected) {
-            val found = encoder.modules.regions(Fixtures.bitmap(line.getString("image"))).await()
+            val found = encoder.regions(Fixtures.bitmap(line.getString("image"))).await()
             val masks = line.getJSONObject("masks")
             assertEquals(masks.keys().asSequence().toSet(), found.keys)
             for ((name, mask) in found) {
@@ -83,7 +83,7 @@ class RegionsTest {
     @Test
     fun masksComeByTheirNamesInTheModelsOrder() = openMasked().use { encoder ->
         for ((screen, red) in listOf(orange to 200 / 255f, black to 0f)) {
-            val found = encoder.modules.regions(screen).await()
+            val found = encoder.regions(screen).await()
             assertEquals(listOf("title", "input", "keyboard", "status"), found.keys.toList())
             found.values.forEachIndexed { region, mask ->
                 assertEquals(HEIGHT to WIDTH, mask.height to mask.width)
@@ -95,7 +95,7 @@ class RegionsTest {
     @Test
     fun aScreenWhoseRegionsWereFoundIsKeptAndEncodesAsBefore() = openMasked().use { encoder ->
         val expected = Fixtures.open().use { plain -> plain.encode(orange, "see").await() }
-        val first = encoder.modules.regions(orange).await()
+        val first = encoder.regions(orange).await()
         assertArrayEquals(expected, encoder.onText("see").await(), 0f)
         assertArrayEquals(expected, encoder.encode(orange, "see").await(), 0f)
         encoder.encode(black, "see").await()
@@ -104,14 +104,14 @@ class RegionsTest {
 
     @Test
     fun whereItFailsOrIsCancelledTheLastScreenStays() = openMasked().use { encoder ->
-        encoder.modules.regions(orange).await()
+        encoder.regions(orange).await()
         val before = encoder.onText("see").await()
         val recycled = Bitmap.createBitmap(4, 4, Bitmap.Config.ARGB_8888).apply { recycle() }
-        assertThrows(ImageException::class.java) { encoder.modules.regions(recycled).await() }
+        assertThrows(ImageException::class.java) { encoder.regions(recycled).await() }
         lateinit var pending: Pending<Map<String, RegionMask>>
         val begun = CountDownLatch(1)
         encoder.timing = TimingListener { stage, _ -> if (stage == Stage.PREPROCESS) begun.await().also { pending.cancel() } }
-        pending = encoder.modules.regions(black)
+        pending = encoder.regions(black)
         begun.countDown()
         assertThrows(CancellationException::class.java) { pending.await() }
         encoder.timing = null

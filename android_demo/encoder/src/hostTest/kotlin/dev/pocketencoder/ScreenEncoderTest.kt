@@ -150,9 +150,9 @@ class ScreenEncoderTest {
         encoder.onScreen(screen)
         val dropped = List(20) { encoder.onText("typed $it").onDone { delivered += "dropped" to Thread.currentThread() } }
         dropped.forEach { it.cancel() }
-        encoder.onText("retention").onDone { delivered += "retention" to Thread.currentThread() }
+        encoder.onText("kept").onDone { delivered += "kept" to Thread.currentThread() }
         Fixtures.waitUntil("the result") { delivered.isNotEmpty() }
-        assertEquals(listOf("retention" to Thread.currentThread()), delivered)
+        assertEquals(listOf("kept" to Thread.currentThread()), delivered)
         assertThrows(CancellationException::class.java) { dropped.last().await() }
     }
 

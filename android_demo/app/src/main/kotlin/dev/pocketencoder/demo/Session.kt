@@ -133,7 +133,7 @@ class Session(context: Context, private val engines: EngineFactory) : Closeable 
         state = state.copy(screenshot = bitmap, masks = if (finds) emptyMap() else null, title = title, problem = null)
         if (ownImage) state = state.copy(selected = null, text = "") // what was typed belongs to another screen
         if (finds) {
-            encoder.modules.regions(bitmap).onDone { result -> result.onSuccess { found(bitmap, it) }.onFailure(::failed) }
+            encoder.regions(bitmap).onDone { result -> result.onSuccess { found(bitmap, it) }.onFailure(::failed) }
         } else {
             encoder.onScreen(bitmap).onDone { result -> result.onFailure(::failed) }
         }
