@@ -17,6 +17,7 @@ from benchmarks.inputs import Inputs
 from benchmarks.processes import ROOT, find_python, last_line, python_of, quiet_environment
 from evaluation.sources import sources_digest
 from export.request import digest
+from runtime.files import whole_folder
 
 REQUIREMENTS = Path(__file__).parent / "requirements"
 EXPORT_TIMEOUT_S = 1200
@@ -130,26 +131,21 @@ class Workshop:
     ) -> None:
         for stale in folder.parent.glob("*"):
             shutil.rmtree(stale, ignore_errors=True)  # of other weights or tools
-        partial = folder.with_name(f"{folder.name}.{os.getpid()}.partial")
-        partial.mkdir(parents=True)
-        job = Job(
-            self._inputs.config, self._inputs.weights, self._inputs.calibration, partial, baseline.variant,
-            source.paths if source else {},
-        )  # fmt: skip
-        request = {
-            "module": baseline.module,
-            "packages": baseline.packages,
-            "job": job.to_dict(),
-            "parent": os.getpid(),
-        }
-        (partial / "request.json").write_text(json.dumps(request))
-        command = [python_of(environment), "-m", "benchmarks.baselines.worker"]
-        command += [str(partial / name) for name in ("request.json", "result.json")]
-        try:
+        with whole_folder(folder) as partial:
+            job = Job(
+                self._inputs.config, self._inputs.weights, self._inputs.calibration, partial, baseline.variant,
+                source.paths if source else {},
+            )  # fmt: skip
+            request = {
+                "module": baseline.module,
+                "packages": baseline.packages,
+                "job": job.to_dict(),
+                "parent": os.getpid(),
+            }
+            (partial / "request.json").write_text(json.dumps(request))
+            command = [python_of(environment), "-m", "benchmarks.baselines.worker"]
+            command += [str(partial / name) for name in ("request.json", "result.json")]
             _run(command, folder.parent.with_suffix(".log"))
-            partial.rename(folder)
-        finally:
-            shutil.rmtree(partial, ignore_errors=True)
 
 
 def _run(command: list[str], log: Path) -> None:

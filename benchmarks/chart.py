@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 from benchmarks.compare import Comparison
 from benchmarks.rows import OURS, Row
+from runtime.files import write_atomically
 
 _OURS, _PEER, _INK, _MUTED = "#2f6fde", "#c3c9d4", "#1d2330", "#667085"
 
@@ -33,9 +33,7 @@ def write_chart(found: Comparison, path: Path) -> None:
         f"The same weights by other tools ({found.preset}); lower is better",
         x=0.01, ha="left", fontsize=13, color=_INK,
     )  # fmt: skip
-    partial = path.with_name(f".{path.stem}.{os.getpid()}.png")
-    figure.savefig(partial, metadata={"Software": None})
-    os.replace(partial, path)
+    write_atomically(path, lambda file: figure.savefig(file, format="png", metadata={"Software": None}))
 
 
 def _bars(axes, rows: list[Row], values: dict[str, float | None], title: str, unit: str) -> None:

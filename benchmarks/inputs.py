@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +13,7 @@ from evaluation.sources import sources_digest
 from export.request import digest
 from runtime.bundle import Bundle
 from runtime.errors import InputError
+from runtime.files import whole_folder
 
 _MODULES = ("export.calibration", "export.golden", "encoder.tokenizers", "encoder.weights")
 """What computes the files."""
@@ -58,14 +57,8 @@ def prepare(bundle: Bundle, root: Path, weights: Path | None = None) -> Inputs:
     key = digest(config.to_dict(), wanted, folder_sha256(samples), sources_digest(*_MODULES))[:16]
     folder = root / "inputs" / key
     if not folder.is_dir():
-        partial = folder.with_name(f"{key}.{os.getpid()}.partial")
-        shutil.rmtree(partial, ignore_errors=True)
-        partial.mkdir(parents=True)
-        try:
+        with whole_folder(folder) as partial:
             _write(config, samples, _find(config, wanted, weights), partial)
-            partial.rename(folder)
-        finally:
-            shutil.rmtree(partial, ignore_errors=True)
     files = (folder / "encoder.safetensors", folder / "calibration.npz")
     return Inputs(config.to_dict(), *files, key)
 

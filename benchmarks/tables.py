@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from rich.text import Text
 from benchmarks.compare import Comparison
 from benchmarks.rows import OURS, Row, Standing, judge
 from runtime.errors import InputError
+from runtime.files import write_atomically
 
 BEGIN = "<!-- compare: written by python -m benchmarks compare --write-docs -->"
 END = "<!-- end of compare -->"
@@ -91,9 +91,7 @@ def write_docs(text: str, path: Path) -> None:
     if old.count(BEGIN) != 1 or old.count(END) != 1 or old.index(BEGIN) > old.index(END):
         raise InputError(f"{path}: the lines {BEGIN} and {END} must stand there once, in this order")
     before, rest = old.split(BEGIN)
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    partial.write_text(f"{before}{BEGIN}\n\n{text}\n{END}{rest.split(END)[1]}", encoding="utf-8")
-    os.replace(partial, path)
+    write_atomically(path, f"{before}{BEGIN}\n\n{text}\n{END}{rest.split(END)[1]}".encode())
 
 
 def _title(found: Comparison) -> str:

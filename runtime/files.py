@@ -1,7 +1,9 @@
-"""Writes a file whole or not at all."""
+"""Writes a file or a folder whole or not at all."""
 
 import os
-from collections.abc import Callable
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 from uuid import uuid4
@@ -35,3 +37,23 @@ def write_atomically(path: str | os.PathLike, content: bytes | Callable[[IO[byte
     except BaseException:
         partial.unlink(missing_ok=True)
         raise
+
+
+@contextmanager
+def whole_folder(folder: Path) -> Iterator[Path]:
+    """Gives an empty folder, which takes the place of `folder` at the end; after an error it is removed.
+
+    Args:
+        folder: Replaced where it is there. The folder that it lies in is made.
+
+    Yields:
+        The folder to fill.
+    """
+    partial = folder.with_name(f".{uuid4().hex}{PARTIAL}")
+    partial.mkdir(parents=True)
+    try:
+        yield partial
+        shutil.rmtree(folder, ignore_errors=True)
+        partial.rename(folder)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)

@@ -3,13 +3,13 @@
 import fcntl
 import hashlib
 import json
-import shutil
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from android_demo.check import ROOT
+from runtime.files import whole_folder
 
 WORK = ROOT / "build" / "android"
 LIB = WORK / "lib"  # what Maven fetched, as files
@@ -59,13 +59,9 @@ def once(folder: Path, key: str, make: Callable[[Path], None]) -> None:
     stamp = folder / ".made-from"
     if stamp.is_file() and stamp.read_text() == key:
         return
-    partial = folder.with_name(f"{folder.name}.partial")
-    for stale in (partial, folder):
-        shutil.rmtree(stale, ignore_errors=True)
-    partial.mkdir(parents=True)
-    make(partial)
-    (partial / ".made-from").write_text(key)
-    partial.rename(folder)
+    with whole_folder(folder) as partial:
+        make(partial)
+        (partial / ".made-from").write_text(key)
 
 
 def write_lines(path: Path, values: Iterable[Any]) -> None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from benchmarks.ablation.results import Result, front
 from benchmarks.ablation.rows import PRESET
 from benchmarks.ablation.tables import quality_points, size_points
+from runtime.files import write_atomically
 
 _PLACES = [(8.0, 3.0)] + [(12.0, 3.0 + sign * 9.0 * step) for step in range(1, 20) for sign in (1, -1)]
 """Offsets of a name from its point, tried in turn, in points."""
@@ -43,9 +43,7 @@ def write_chart(results: Sequence[Result], path: Path) -> bool:
     figure.draw_without_rendering()  # where names overlap is known once the axes have their places
     for axes, (points, _, _) in zip(figure.axes, panels, strict=True):
         _name_points(axes, points, presets)
-    partial = path.with_name(f".{path.stem}.{os.getpid()}.png")
-    figure.savefig(partial, metadata={"Software": None})
-    os.replace(partial, path)
+    write_atomically(path, lambda file: figure.savefig(file, format="png", metadata={"Software": None}))
     return True
 
 

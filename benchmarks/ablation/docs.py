@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from benchmarks.ablation.tables import notes, tables, verdict_line
 from evaluation.quality.docs import markdown
 from evaluation.quality.outputs import ROOT
 from runtime.errors import InputError
+from runtime.files import write_atomically
 
 DOCS = ROOT / "docs" / "ablation.md"
 BEGIN = "<!-- ablation: written by python -m benchmarks ablation --write-docs -->"
@@ -44,9 +44,7 @@ def write_docs(results: Sequence[Result], path: Path = DOCS, file: Path = commit
         lines += [f"![{CAPTION}](images/{CHART})", "", f"{_sentence(verdict_line(results))}.", ""]
     lines += map(markdown, tables(results))
     lines += [*(f"- {_escaped(note)}" for note in notes(results)), ""]
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    partial.write_text(before + "\n".join(lines) + END + after, encoding="utf-8")
-    os.replace(partial, path)
+    write_atomically(path, (before + "\n".join(lines) + END + after).encode())
     committed.save(results, file)
 
 

@@ -23,6 +23,7 @@ from evaluation.sources import ROOT, sources_digest
 from export.pipeline import step_sources_digest
 from export.request import digest, tool_versions
 from export.steps.table import STEPS
+from runtime.files import write_atomically
 
 CACHE = Path(os.environ.get("POCKET_CACHE") or ROOT / "build").absolute() / "ablation"
 _FURTHER = ("benchmarks.ablation.figures", "evaluation.budgets", "runtime.bench", "export.bundle")
@@ -89,11 +90,8 @@ def store(job: Job, figures: dict[str, Any]) -> None:
     """Keeps a job's figures."""
     path = _path(job)
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    partial.write_text(
-        json.dumps({"digest": job.digest, "name": job.name, "figures": figures}, indent=1) + "\n"
-    )
-    os.replace(partial, path)
+    kept = {"digest": job.digest, "name": job.name, "figures": figures}
+    write_atomically(path, (json.dumps(kept, indent=1) + "\n").encode())
 
 
 def _path(job: Job) -> Path:

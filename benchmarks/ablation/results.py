@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from runtime.errors import InputError
+from runtime.files import write_atomically
 
 FILE = Path(__file__).with_name("results.json")
 SCHEMA_VERSION = 1
@@ -83,9 +83,7 @@ def to_dict(results: Sequence[Result]) -> dict[str, Any]:
 
 def save(results: Sequence[Result], path: Path = FILE) -> None:
     """Writes results."""
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    partial.write_text(json.dumps(to_dict(results), indent=1) + "\n", encoding="utf-8")
-    os.replace(partial, path)
+    write_atomically(path, (json.dumps(to_dict(results), indent=1) + "\n").encode())
 
 
 def front(points: Mapping[str, tuple[float, float]]) -> list[str]:

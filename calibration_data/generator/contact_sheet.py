@@ -2,7 +2,6 @@
 
 import argparse
 import json
-import os
 from collections import Counter
 from pathlib import Path
 
@@ -10,6 +9,7 @@ from PIL import Image, ImageDraw
 
 from calibration_data import ROOT, CalibrationDataError
 from calibration_data.generator.render import SAMPLES_FILE
+from runtime.files import write_atomically
 
 COLUMNS, ROWS = 8, 3
 TILE_WIDTH_PX, GAP_PX, RADIUS_PX = 168, 18, 12
@@ -95,7 +95,6 @@ def contact_sheet(folder: Path) -> Path:
         sheet.paste(
             tile, (GAP_PX + column * (TILE_WIDTH_PX + GAP_PX), GAP_PX + row * (tile_height + GAP_PX)), mask
         )
-    path, fresh = folder / FILE_NAME, folder / f".{FILE_NAME}.new"
-    sheet.save(fresh, "WEBP", quality=QUALITY, method=6)
-    os.replace(fresh, path)
+    path = folder / FILE_NAME
+    write_atomically(path, lambda file: sheet.save(file, "WEBP", quality=QUALITY, method=6))
     return path

@@ -14,6 +14,7 @@ from calibration_data import CalibrationDataError
 from calibration_data.generator.render import IMAGES_FOLDER, SAMPLES_FILE, check_shot
 from calibration_data.generator.tools import PAGES, prepare_tools
 from runtime.bundle import REGION_NAMES
+from runtime.files import write_atomically
 
 JOURNAL_FILE = "drawn.jsonl"
 SAMPLE_KEYS = (
@@ -108,7 +109,7 @@ def _resume(specs: list[dict], out: Path) -> dict[str, dict]:
             continue
         if entry["spec"] in wanted and (out / entry["sample"]["image"]).is_file():
             lines[line] = entry["sample"]
-    _replace(path, "".join(f"{line}\n" for line in lines))
+    write_atomically(path, "".join(f"{line}\n" for line in lines).encode())
     return {sample["id"]: sample for sample in lines.values()}
 
 
@@ -198,14 +199,7 @@ def _publish(samples: list[dict], out: Path) -> None:
         if f"{IMAGES_FOLDER}/{image.name}" not in kept:
             image.unlink()
     lines = "".join(json.dumps(sample, ensure_ascii=False) + "\n" for sample in samples)
-    _replace(out / SAMPLES_FILE, lines)
-
-
-def _replace(path: Path, text: str) -> None:
-    """Write a file as a whole or not at all."""
-    fresh = path.with_name(f"{path.name}.new")
-    fresh.write_text(text, encoding="utf-8")
-    os.replace(fresh, path)
+    write_atomically(out / SAMPLES_FILE, lines.encode())
 
 
 def _disk_trouble(error: OSError, out: Path) -> str:

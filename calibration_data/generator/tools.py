@@ -1,13 +1,13 @@
 """The programs that rendering needs: Debian's chromium, node, and npm packages in a cache folder."""
 
 import json
-import os
 import shutil
 import subprocess
 from pathlib import Path
 
 from calibration_data import ROOT, CalibrationDataError
 from calibration_data.generator import GENERATOR
+from runtime.files import whole_folder
 
 PAGES = GENERATOR / "pages"
 CACHE = ROOT.parent / "build" / "calibration"
@@ -95,10 +95,7 @@ def install_kits(cache: Path = CACHE) -> Path:
     if _installed(folder):
         return folder
     npm = find_program("npm")
-    fresh = cache / f"kits.{os.getpid()}"
-    shutil.rmtree(fresh, ignore_errors=True)
-    fresh.mkdir(parents=True)
-    try:
+    with whole_folder(folder) as fresh:
         for name in PACKAGE_FILES:
             shutil.copy(PAGES / name, fresh / name)
         command = [npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
@@ -110,8 +107,4 @@ def install_kits(cache: Path = CACHE) -> Path:
             raise CalibrationDataError(
                 f"npm could not install the UI kits ({reason.strip()}): check the network and npm's registry"
             )
-        shutil.rmtree(folder, ignore_errors=True)
-        fresh.rename(folder)
-    finally:
-        shutil.rmtree(fresh, ignore_errors=True)
     return folder

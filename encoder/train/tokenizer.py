@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
 from calibration_data.generator.corpora import dialogues, texts
 from encoder.config import BYTE_BPE, BYTE_BPE_SIZE
 from runtime.bpe import SPECIAL_TOKENS
+from runtime.files import write_atomically
 
 LEAST_COUNT = 2
 """A pair that stands in the corpora only once is not joined."""
@@ -59,16 +59,11 @@ def write(folder: Path, vocab: dict[str, int], merges: list[tuple[str, str]]) ->
     """Writes `vocab.json` and `merges.txt`, in RoBERTa's form."""
     folder.mkdir(parents=True, exist_ok=True)
     ordered = dict(sorted(vocab.items(), key=lambda item: item[1]))
-    _replace(folder / "vocab.json", json.dumps(ordered, ensure_ascii=False, indent=0) + "\n")
-    _replace(
-        folder / "merges.txt", "#version: 0.2\n" + "".join(f"{left} {right}\n" for left, right in merges)
+    write_atomically(
+        folder / "vocab.json", (json.dumps(ordered, ensure_ascii=False, indent=0) + "\n").encode()
     )
-
-
-def _replace(path: Path, content: str) -> None:
-    unfinished = path.with_suffix(f".{os.getpid()}")
-    unfinished.write_text(content, encoding="utf-8")
-    unfinished.replace(path)
+    lines = "#version: 0.2\n" + "".join(f"{left} {right}\n" for left, right in merges)
+    write_atomically(folder / "merges.txt", lines.encode())
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

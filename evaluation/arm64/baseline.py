@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
 from evaluation.arm64.errors import Arm64Error
 from evaluation.arm64.report import PATHS, Arm64Report
+from runtime.files import write_atomically
 
 BASELINE_FILE = Path(__file__).with_name("baseline.json")
 TOLERANCE = 0.02
@@ -101,9 +101,7 @@ def update(report: Arm64Report, path: Path = BASELINE_FILE, *, allow_raise: bool
         ):
             counts[entry.signature] = entry.m_instructions
     text = json.dumps({"tolerance": TOLERANCE, "m_instructions": baseline}, indent=2, sort_keys=True) + "\n"
-    partial = path.with_name(path.name + ".partial")
-    partial.write_text(text, encoding="utf-8")
-    os.replace(partial, path)
+    write_atomically(path, text.encode())
     return found
 
 

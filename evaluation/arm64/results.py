@@ -8,6 +8,8 @@ import os
 from pathlib import Path
 from typing import Any
 
+from runtime.files import write_atomically
+
 _KEPT = 400
 
 
@@ -32,8 +34,6 @@ def load(folder: Path, key: str) -> dict[str, Any] | None:
 def store(folder: Path, key: str, value: dict[str, Any]) -> None:
     """Stores a result, and forgets those unused for longest beyond the newest few hundred."""
     folder.mkdir(parents=True, exist_ok=True)
-    partial = folder / f"{key}.{os.getpid()}.partial"
-    partial.write_text(json.dumps({"key": key, "value": value}), encoding="utf-8")
-    os.replace(partial, folder / f"{key}.json")
+    write_atomically(folder / f"{key}.json", json.dumps({"key": key, "value": value}).encode())
     for stale in sorted(folder.glob("*.json"), key=lambda path: path.stat().st_mtime)[:-_KEPT]:
         stale.unlink(missing_ok=True)

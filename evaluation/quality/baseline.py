@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from runtime.errors import InputError
+from runtime.files import write_atomically
 from runtime.provenance import RANDOM, Weights
 
 FILE = Path(__file__).with_name("random_weights.json")
@@ -41,9 +41,7 @@ def record(report: Mapping[str, Any], weights: Weights, path: Path = FILE) -> No
         for split, kind in row["screen_class"].items()
     }
     kept = {"split_sha256": report["split"]["sha256"], "weights": weights.summary, **values}
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    partial.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
-    os.replace(partial, path)
+    write_atomically(path, (json.dumps(kept, indent=1) + "\n").encode())
 
 
 def load(split_sha256: str, path: Path = FILE) -> dict[str, Any] | None:

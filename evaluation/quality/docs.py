@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from evaluation.quality.split import TestSplit
 from evaluation.quality.step import CAPTIONS
 from evaluation.quality.tables import Table, figure_tables
 from runtime.errors import InputError
+from runtime.files import write_atomically
 
 DOCS = ROOT / "docs"
 BEGIN, END = (
@@ -56,9 +56,7 @@ def write_docs(
         lines += [f"![{title}](images/quality_{name}.webp)", "", CAPTIONS[name], ""]
     before, rest = text.split(BEGIN)
     after = rest.split(END)[1]
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    partial.write_text(before + "\n".join(lines) + END + after, encoding="utf-8")
-    os.replace(partial, path)
+    write_atomically(path, (before + "\n".join(lines) + END + after).encode())
 
 
 def _summary(report: Mapping[str, Any]) -> str:

@@ -23,6 +23,7 @@ from evaluation.quality.texts import TextTower, run_in_batches, run_one_by_one
 from evaluation.sources import ROOT, sources_digest
 from runtime.bundle import REGION_MASKS, SIGNATURES, Bundle, TensorSpec, file_sha256, select_files
 from runtime.engines import Engine
+from runtime.files import write_atomically
 from runtime.parity import GOLDEN, load_golden
 from runtime.preprocess import load_image
 from runtime.tokenizers import Tokenizer
@@ -292,9 +293,6 @@ def _load(key: str) -> Outputs | None:
 
 def _store(key: str, outputs: Outputs) -> None:
     CACHE.mkdir(parents=True, exist_ok=True)
-    partial = CACHE / f"{key}.{os.getpid()}.partial"
-    with partial.open("wb") as stream:
-        np.savez(stream, **vars(outputs))
-    os.replace(partial, CACHE / f"{key}.npz")
+    write_atomically(CACHE / f"{key}.npz", lambda stream: np.savez(stream, **vars(outputs)))
     for stale in sorted(CACHE.glob("*.npz"), key=lambda path: path.stat().st_mtime)[:-KEPT]:
         stale.unlink(missing_ok=True)

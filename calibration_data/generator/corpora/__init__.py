@@ -5,7 +5,6 @@ there, cleaned and kept as JSON lines; what is read again is those lines.
 """
 
 import json
-import os
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from hashlib import sha256
@@ -13,6 +12,7 @@ from pathlib import Path
 
 from calibration_data import ROOT, CalibrationDataError
 from calibration_data.generator import GENERATOR
+from runtime.files import write_atomically
 
 FOLDER = GENERATOR / "corpora"
 CACHE = ROOT.parent / "build" / "corpora"
@@ -74,9 +74,7 @@ def _cached(
         for key, rows in read(fetch_packages(cache)).items():
             lines = [json.dumps(asdict(row), ensure_ascii=False) for row in rows]
             target = cache / f"{name}-{key}-{_version()}.jsonl"
-            unfinished = target.with_suffix(f".{os.getpid()}")
-            unfinished.write_text("".join(line + "\n" for line in lines), encoding="utf-8")
-            unfinished.replace(target)
+            write_atomically(target, "".join(line + "\n" for line in lines).encode())
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
 
 

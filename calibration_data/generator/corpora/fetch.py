@@ -4,7 +4,6 @@ Neither runs any code of a package: pip downloads wheels by their hashes without
 install scripts and checks the lock file's integrity.
 """
 
-import os
 import shutil
 import subprocess
 import sys
@@ -14,6 +13,7 @@ from pathlib import Path
 from calibration_data import CalibrationDataError
 from calibration_data.generator.corpora import FOLDER
 from calibration_data.generator.tools import find_program
+from runtime.files import whole_folder
 
 REQUIREMENTS = FOLDER / "requirements.txt"
 PACKAGE_FILES = ("package.json", "package-lock.json")
@@ -56,15 +56,8 @@ def _same_files(folder: Path) -> bool:
 
 def _filled(folder: Path, fill: Callable[[Path], None]) -> None:
     """Replace `folder` by what `fill` writes, all or nothing."""
-    fresh = folder.with_name(f"{folder.name}.{os.getpid()}")
-    shutil.rmtree(fresh, ignore_errors=True)
-    fresh.mkdir(parents=True)
-    try:
+    with whole_folder(folder) as fresh:
         fill(fresh)
-        shutil.rmtree(folder, ignore_errors=True)
-        fresh.rename(folder)
-    finally:
-        shutil.rmtree(fresh, ignore_errors=True)
 
 
 def _download_wheels(requirements: Path, folder: Path) -> None:
