@@ -64,6 +64,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_stage(parser)
     add_run(parser, out="build/train/PRESET")
     add_lengths(parser)
+    add_optimization(parser)
 
 
 def run(given: argparse.Namespace) -> int:
@@ -127,8 +128,7 @@ def add_run(parser: argparse.ArgumentParser, *, out: str) -> None:
 
 
 def add_lengths(parser: argparse.ArgumentParser) -> None:
-    """Adds how long, how fast and at what a run learns."""
-    context = ContextOptions()
+    """Adds how long a run learns."""
     add = parser.add_argument_group("length").add_argument
     add(
         "--steps", type=_count, metavar="N",
@@ -144,6 +144,11 @@ def add_lengths(parser: argparse.ArgumentParser) -> None:
         help=f"instead of steps; the text stage gets {TEXT_SHARE:.0%}% of it where both are trained "
         f"(default {DEFAULT_MINUTES:.0f})",
     )  # fmt: skip
+
+
+def add_optimization(parser: argparse.ArgumentParser) -> None:
+    """Adds how fast and at what a run learns."""
+    context = ContextOptions()
     add = parser.add_argument_group("optimization").add_argument
     add(
         "--batch",

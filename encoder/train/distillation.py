@@ -72,10 +72,11 @@ def align(
     batches = _batches(material.rows[:SCREENS])
     first = batches[: NORM_SCREENS // BATCH]
     read = _batches(sorted(material.texts[:TEXTS], key=len))
-    steps = iter(range(1, len(first) + len(batches) + len(read) + 1))
+    total = len(first) + len(batches) + len(read)
+    steps = iter(range(1, total + 1))
 
     def tick() -> None:
-        on_progress(next(steps), len(first) + len(batches) + len(read))
+        on_progress(next(steps), total)
 
     def show() -> None:
         for own in first:

@@ -13,6 +13,7 @@ from encoder.train.command import (
     INTERRUPTED,  # noqa: F401 - `run_program` reads it
     RUNS,
     add_lengths,
+    add_optimization,
     add_run,
     add_stage,
     check_limits,
@@ -45,6 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_stage(parser)
     add_run(parser, out="build/train/PRESET_pruned")
     add_lengths(parser)
+    add_optimization(parser)
     # A pruned encoder is always aligned with the whole one, and has the blocks that it has.
     parser.set_defaults(align="", disable_blocks="")
 
