@@ -132,10 +132,9 @@ class Workshop:
         for stale in folder.parent.glob("*"):
             shutil.rmtree(stale, ignore_errors=True)  # of other weights or tools
         with whole_folder(folder) as partial:
-            job = Job(
-                self._inputs.config, self._inputs.weights, self._inputs.calibration, partial, baseline.variant,
-                source.paths if source else {},
-            )  # fmt: skip
+            given = self._inputs
+            paths = source.paths if source else {}
+            job = Job(given.config, given.weights, given.calibration, partial, baseline.variant, paths)
             request = {
                 "module": baseline.module,
                 "packages": baseline.packages,
