@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 
 from evaluation.arm64.toolchain import cache_dir, is_set_up
-from export.pipeline import CACHE
+from export import pipeline
+from export.request import read_request
 from export.steps.files import link
 from export.steps.table import STEPS
 from tests.conftest import ROOT, missing, require_tool
@@ -23,10 +24,12 @@ from tests.conftest import ROOT, missing, require_tool
 @pytest.fixture
 def warm(bundle_dir, tmp_path) -> dict[str, str]:
     """An environment in which every step is cached but `arm64`, and no emulator is set up."""
-    shutil.copytree(
-        CACHE, tmp_path / "cache" / "export", ignore=shutil.ignore_patterns("arm64-*", "*.log"),
-        copy_function=lambda source, target: link(Path(source), Path(target)),
-    )  # fmt: skip
+    for step, folder in pipeline._folders(read_request("balanced")).items():
+        if step != "arm64":
+            shutil.copytree(
+                folder, tmp_path / "cache" / "export" / folder.name,
+                copy_function=lambda source, target: link(Path(source), Path(target)),
+            )  # fmt: skip
     return {"POCKET_CACHE": str(tmp_path / "cache"), "POCKET_ARM64_CACHE": str(tmp_path / "emulator")}
 
 

@@ -33,7 +33,7 @@ from export import pipeline
 from evaluation import sources
 from export.steps.table import STEPS
 
-request = SimpleNamespace(inputs=lambda: dict.fromkeys("preset config seed sources samples plan".split()))
+request = SimpleNamespace(inputs=lambda: dict.fromkeys("preset config seed sources samples recipe".split()))
 
 def keys():
     sources.content_sha256.cache_clear()
@@ -104,7 +104,7 @@ def test_each_file_that_a_step_uses_makes_it_run_again_and_no_other(run_again):
         ("export/quantize/tensor_names.py", "tflite_int8"),
         ("runtime/litert_c.py", "parity"),
         ("export/worker.py", "golden"),
-        ("evaluation/arm64/guest/main.py", "arm64"),
+        ("evaluation/arm64/target/main.py", "arm64"),
         ("evaluation/arm64/profiles.toml", "arm64"),
         ("export/report/template.html", "bundle"),
     ],
@@ -126,6 +126,7 @@ def test_kept_results_depend_on_the_engines():
         assert {"runtime/engines.py", "runtime/litert.py", "runtime/litert_c.py"} <= own(sources_of(module))
 
 
+@pytest.mark.exhaustive
 @pytest.mark.slow
 def test_a_step_opens_no_file_and_asks_for_nothing_that_its_key_does_not_cover(bundle_dir, tmp_path):
     """All steps for real: a tiny encoder up to its parity, then those that measure the default one."""

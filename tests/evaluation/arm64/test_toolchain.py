@@ -122,7 +122,7 @@ def test_a_cache_that_cannot_be_written_is_named(tmp_path):
 
 def test_importing_and_asking_loads_neither_torch_nor_an_engine():
     code = (
-        "import sys; from export import arm64; arm64.available(); "
+        "import sys; from evaluation import arm64; arm64.available(); "
         "heavy = {'torch', 'ai_edge_litert', 'onnxruntime', 'numpy'} & set(sys.modules); assert not heavy, heavy"
     )
     subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
