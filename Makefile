@@ -11,17 +11,20 @@ BUNDLE := dist/$(PRESET)
 .DEFAULT_GOAL := help
 .PHONY: help setup export test test-all lint check parity quality bench arm64 android compare matrix advise train fuzz calibration-data clean
 
+# `## use:` and `## measure:` put a target into a group of the help, the others develop.
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
-	@echo "  PRESET=name picks a preset, ARGS='...' passes options on (ARGS=--help lists them)"
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { group = $$2 ~ /^use: / ? 1 : $$2 ~ /^measure: / ? 2 : 3; \
+	  sub(/^(use|measure): /, "", $$2); lines[group] = lines[group] sprintf("  make %-18s %s\n", $$1, $$2) } \
+	  END { printf "use it\n%s\nmeasure it\n%s\ndevelop it\n%s\n", lines[1], lines[2], lines[3] }' $(MAKEFILE_LIST)
+	@echo "PRESET=name picks a preset, ARGS='...' passes options on (ARGS=--help lists them)"
 
-setup: install-export ## install the tested versions into .venv (every other target installs what it needs)
+setup: install-export ## use: install the tested versions into .venv (other targets do it themselves)
 
 # PYTHON=python3.x picks an interpreter; else the newest from 3.11 to 3.13 that runs. Nothing to do takes no time.
 install-%:
 	@PYTHON="$(PYTHON)" sh tools/setup.sh $(VENV) $*
 
-export: install-export ## turn a preset into dist/PRESET, verified
+export: install-export ## use: turn a preset into a verified bundle, dist/PRESET
 	$(PY) -m export $(PRESET) $(ARGS)
 
 test: lint ## lint, and test all but what is slow and seldom breaks (ARGS: pytest's; -n0 in one process)
@@ -35,38 +38,38 @@ lint: install-test ## check style, and which package imports which
 	$(PY) -m ruff format --check .
 	$(VENV)/bin/lint-imports --no-logo --no-cache
 
-check: install-export $(BUNDLE)/manifest.json ## gate the budgets of a bundle; exits 1 if one fails
+check: install-export $(BUNDLE)/manifest.json ## measure: every limit of a bundle; exits 1 if one fails
 	$(PY) -m evaluation check $(BUNDLE) $(ARGS)
 
-parity: install-export $(BUNDLE)/manifest.json ## compare every engine and precision with PyTorch's golden vectors
+parity: install-export $(BUNDLE)/manifest.json ## measure: every engine and precision against PyTorch's golden vectors
 	$(PY) -m runtime parity $(BUNDLE) $(ARGS)
 
-quality: install-export $(BUNDLE)/manifest.json ## what the encoder is worth on the test split; exits 1 if a limit fails
+quality: install-export $(BUNDLE)/manifest.json ## measure: accuracy on the test split; exits 1 if a limit fails
 	$(PY) -m evaluation quality $(BUNDLE) $(ARGS)
 
-bench: install-export $(BUNDLE)/manifest.json ## time and memory on this host
+bench: install-export $(BUNDLE)/manifest.json ## measure: latency and memory on this host
 	$(PY) -m runtime bench $(BUNDLE) $(ARGS)
 
-arm64: install-export $(BUNDLE)/manifest.json ## parity, cost and simulated latency on an emulated phone CPU
+arm64: install-export $(BUNDLE)/manifest.json ## measure: parity, instructions and simulated latency on emulated phone CPUs
 	$(PY) -m evaluation arm64 $(BUNDLE) $(ARGS)
 
-android: install-export $(BUNDLE)/manifest.json ## compile, test and package the Android app, and compare it with Python
+android: install-export $(BUNDLE)/manifest.json ## use: compile, test and package the Android library and app, compared with Python
 	$(PY) -m android_demo.check $(BUNDLE) $(ARGS)
 
-compare: install-export $(BUNDLE)/manifest.json ## the shipped file beside what other tools make of the same weights
+compare: install-export $(BUNDLE)/manifest.json ## measure: the shipped file against what other tools make of the same weights
 	$(PY) -m benchmarks compare $(BUNDLE) $(ARGS)
 
-matrix: install-export ## every preset, and Option A with each slot exchanged, side by side (docs/decision_matrix.md)
+matrix: install-export ## measure: every preset, and balanced with each slot exchanged (docs/ablation.md)
 	$(PY) -m evaluation setup-arm64
 	$(PY) -m benchmarks ablation $(ARGS)
 
-advise: install-export ## four questions, and the preset that answers them
+advise: install-export ## use: ask four questions and name a preset
 	$(PY) -m benchmarks advise $(ARGS)
 
-train: install-train ## train a preset on rendered screens (docs/training.md; ARGS=--smoke: does it run?)
+train: install-train ## use: train a preset on rendered screens (docs/training.md; ARGS=--smoke: does it run?)
 	$(PY) -m encoder.train --preset $(PRESET) $(ARGS)
 
-fuzz: install-test $(BUNDLE)/manifest.json ## seeded campaigns of damaged inputs, killed exports, full disks (ARGS=--help)
+fuzz: install-test $(BUNDLE)/manifest.json ## seeded fuzz campaigns: damaged inputs, killed exports, full disks
 	$(PY) -m tests.fuzz --bundle $(BUNDLE) $(ARGS)
 
 calibration-data: install-train ## render the calibration and parity screens again

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Sequence
 
 from benchmarks.ablation.results import Result, front
 from evaluation.budgets import QUALITY
@@ -13,6 +14,7 @@ NOTHING = "-"
 STALE = "†"
 DIGITS = {"Spearman": 3, "mean_pairwise_cosine": 3}
 """Of the figures of quality that are no shares."""
+_PREFIX = re.compile(r"^quality tflite int8 |^encoder\.tflite (?=private)")
 
 
 def tables(results: Sequence[Result]) -> list[Table]:
@@ -23,17 +25,17 @@ def tables(results: Sequence[Result]) -> list[Table]:
 
 
 def costs(results: Sequence[Result]) -> Table:
-    """Parameters, bytes, memory, instructions and milliseconds."""
-    phones, target = profiles(results), _target(results)
+    """Parameters, bytes, memory, and instructions and milliseconds on the phone that decides."""
+    target = _target(results)
     header = (
         "encoder", "parameters, M", "encoder.tflite, MB", "private MB",
-        f"{target}, M instructions", "keystroke, M instructions", *(f"{phone}, ms" for phone in phones),
+        f"{target}, M instructions", "keystroke, M instructions", f"{target}, ms",
         "export, s",
     )  # fmt: skip
-    return Table("Cost", header, tuple(_cost_line(result, phones) for result in results))
+    return Table("Cost", header, tuple(map(_cost_line, results)))
 
 
-def _cost_line(result: Result, phones: Iterable[str]) -> tuple[str, ...]:
+def _cost_line(result: Result) -> tuple[str, ...]:
     found = result.figures
     return (
         label(result),
@@ -42,7 +44,7 @@ def _cost_line(result: Result, phones: Iterable[str]) -> tuple[str, ...]:
         number(found["private_bytes"], 1, 1e6),
         number(result.m_instructions(), 1),
         number(result.m_instructions("keystroke"), 2),
-        *(number(result.phone("encode", phone).get("ms"), 1) for phone in phones),
+        number(result.phone("encode", found["target"]).get("ms"), 1),
         number(found["export_s"], 0),
     )
 
@@ -88,7 +90,8 @@ def notes(results: Sequence[Result]) -> list[str]:
         if result.figures is None:
             continue
         if result.figures["missed"]:
-            lines.append(f"{result.name} misses: {'; '.join(result.figures['missed'])}")
+            missed = (_PREFIX.sub("", name) for name in result.figures["missed"])
+            lines.append(f"{result.name} misses: {'; '.join(missed)}")
         if result.figures["not_counted"]:
             lines.append(f"{result.name}: no instructions: {result.figures['not_counted']}")
         if result.also:
@@ -119,12 +122,6 @@ def quality_points(results: Sequence[Result]) -> dict[str, tuple[float, float]]:
         result for result in results if result.m_instructions() is not None and result.quality() is not None
     ]
     return {result.name: (result.m_instructions(), 1 - result.quality()) for result in rated}
-
-
-def profiles(results: Sequence[Result]) -> list[str]:
-    """The phones that anything was counted on, the target first."""
-    names = dict.fromkeys(phone for result in results for phone in (result.figures or {}).get("phones", {}))
-    return sorted(names, key=lambda name: name != _target(results))
 
 
 def _target(results: Sequence[Result]) -> str:

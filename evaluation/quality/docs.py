@@ -52,8 +52,7 @@ def write_docs(
     lines = [BEGIN, "", _summary(report), *map(markdown, figure_tables(report))]
     for name, data in draw_pictures(split, work, outputs).items():
         (images / f"quality_{name}.webp").write_bytes(data)
-        title = CAPTIONS[name].partition(":")[0]
-        lines += [f"![{title}](images/quality_{name}.webp)", "", CAPTIONS[name], ""]
+        lines += [f"![](images/quality_{name}.webp)", "", CAPTIONS[name], ""]
     before, rest = text.split(BEGIN)
     after = rest.split(END)[1]
     write_atomically(path, (before + "\n".join(lines) + END + after).encode())

@@ -185,7 +185,6 @@ def test_tables_hold_what_was_measured_and_say_what_was_not():
     shown = dict(zip(cost.header, cost.rows[0], strict=True))
     assert shown["parameters, M"] == "6.00" and shown["encoder.tflite, MB"] == "5.00"
     assert shown["a76, M instructions"] == "36.0" and shown["a76, ms"] == "18.0"
-    assert cost.header.index("a76, ms") < cost.header.index("pixel2, ms")  # the target first
     rated = dict(zip(accuracy.header, accuracy.rows[0], strict=True))
     assert rated["R@1 test"] == "84.0 %" and rated["Spearman"] == "0.840"
     assert [row[0] for row in accuracy.rows] == ["balanced", "fast"]  # random weights have none
