@@ -101,7 +101,7 @@ def test_bad_weights(tmp_path, refused):
 
 
 def test_bad_plan(tmp_path, refused):
-    plan = json.loads((ROOT / "export" / "quantize" / "plans" / "balanced.json").read_text())
+    plan = json.loads((ROOT / "export" / "quantize" / "recipes" / "balanced.json").read_text())
     path = tmp_path / "plan.json"
     plan["tflite"]["rules"][0]["precision"] = "int3"
     path.write_text(json.dumps(plan))
