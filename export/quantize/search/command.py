@@ -27,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("preset", nargs="?", default="balanced", help=f"one of: {', '.join(PRESETS)} (default balanced)")
     add("--profile", help="phone of evaluation/arm64/profiles.toml (default: the target)")
     add("--recipe", type=Path, metavar="FILE", help="recipe to start from (default: the preset's)")
-    add("--out", type=Path, metavar="DIR", help="where results go (default build/plan/PRESET)")
+    add("--out", type=Path, metavar="DIR", help="where results go (default build/recipe/PRESET)")
     add(
         "--cosine",
         type=float,
