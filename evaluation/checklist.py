@@ -10,8 +10,8 @@ import numpy as np
 
 from evaluation import arm64, budgets
 from evaluation.arm64.report import SHIPPED
+from evaluation.memory import memory_verdict
 from evaluation.verdict import Verdict
-from runtime.bench import measure_memory
 from runtime.bundle import Bundle
 from runtime.engines import EngineError, Model, describe, fits, open_model
 from runtime.parity import GOLDEN, load_golden
@@ -47,7 +47,7 @@ def measure(bundle: Bundle) -> list[Verdict]:
         SHAPES: [budgets.shape_budget(runs.right, runs.outputs, runs.misshapen)],
         PARAMETERS: [parameters],
         LATENCY: latency_verdicts(_counted(bundle)),
-        SIZE: [on_disk, _memory(bundle)],
+        SIZE: [on_disk, memory_verdict(bundle)],
         WEIGHTS: [budgets.weights_budget(weights)],
     }
     return [replace(verdict, item=item) for item, verdicts in found.items() for verdict in verdicts]
@@ -135,11 +135,3 @@ def _counted(bundle: Bundle) -> Mapping[str, Any] | None:
     if "arm64" in bundle.manifest or not arm64.available():
         return bundle.manifest.get("arm64")
     return arm64.measure(bundle.path, models=[SHIPPED]).to_dict()
-
-
-def _memory(bundle: Bundle) -> Verdict:
-    try:
-        found = measure_memory(bundle, *SHIPPED)
-        return budgets.memory_budget(found.private_bytes, found.how, found.first_start_bytes)
-    except EngineError as error:
-        return budgets.memory_budget(None, f"not measured: {error}")

@@ -13,6 +13,7 @@ from typing import Any
 
 from encoder.tokenizers import tokenizer_files
 from evaluation import budgets
+from evaluation.verdict import Verdict
 from export.calibration import max_user_norm
 from export.report.html import render_report
 from export.request import Request, tool_versions
@@ -98,16 +99,14 @@ def _manifest(
     }
 
 
-def _verdicts(
-    manifest: Mapping[str, Any], folders: Mapping[str, Path], not_emulated: str
-) -> list[budgets.Verdict]:
+def _verdicts(manifest: Mapping[str, Any], folders: Mapping[str, Path], not_emulated: str) -> list[Verdict]:
     memory = json.loads((folders["memory"] / "memory.json").read_text())
     skipped = json.loads((folders["quality"] / "quality.json").read_text())["skipped"]
     report = manifest.get("arm64")
     latency = (report["simulated_ms"], report["target"]) if report else (None, "")
     return [
         *budgets.size_budgets(manifest["parameters"]["total"], manifest["files"][budgets.SHIPPED]["bytes"]),
-        budgets.memory_budget(memory["private_bytes"], memory["how"]),
+        Verdict.from_dict(memory),
         budgets.latency_budget(*latency, reason=not_emulated or "the shipped file failed there"),
         *budgets.parity_budgets(manifest["parity"]),
         *(budgets.arm64_parity_budgets(report) if report else ()),

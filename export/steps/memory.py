@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from evaluation.budgets import SHIPPED
+from evaluation.memory import memory_verdict
 from export.steps.files import MODEL_FILES, tensors_of
-from runtime.bench import measure_memory
 from runtime.bundle import Bundle, file_sha256
 
 if TYPE_CHECKING:
@@ -23,5 +23,4 @@ def make_memory(request: Request, folders: Mapping[str, Path], out: Path) -> Non
     folder, entry = folders["tflite_int8"], MODEL_FILES[SHIPPED]
     files = {SHIPPED: entry | {"sha256": file_sha256(folder / SHIPPED)}}
     bundle = Bundle(folder, {"files": files}, tensors_of(request, folders["encoder"]))
-    found = measure_memory(bundle, entry["engine"], entry["precision"])
-    (out / REPORT).write_text(json.dumps({"private_bytes": found.private_bytes, "how": found.how}))
+    (out / REPORT).write_text(json.dumps(memory_verdict(bundle, first_start=False).to_dict()))
