@@ -9,7 +9,7 @@ PYTEST := $(PY) -m pytest -n 2 --dist loadfile --no-loadscope-reorder --duration
 BUNDLE := dist/$(PRESET)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup export test test-all lint check parity quality bench arm64 android compare matrix advise train fuzz calibration-data clean
+.PHONY: help setup export test test-all lint check parity quality bench arm64 android compare ablation advise train fuzz calibration-data clean
 
 # `## use:` and `## measure:` put a target into a group of the help, the others develop.
 help: ## list the targets
@@ -59,7 +59,7 @@ android: install-export $(BUNDLE)/manifest.json ## use: compile, test and packag
 compare: install-export $(BUNDLE)/manifest.json ## measure: the shipped file against what other tools make of the same weights
 	$(PY) -m benchmarks compare $(BUNDLE) $(ARGS)
 
-matrix: install-export ## measure: every preset, and balanced with each slot exchanged (docs/ablation.md)
+ablation: install-export ## measure: every preset, and balanced with each slot exchanged (docs/ablation.md)
 	$(PY) -m evaluation setup-arm64
 	$(PY) -m benchmarks ablation $(ARGS)
 

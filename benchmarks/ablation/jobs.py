@@ -137,7 +137,7 @@ def stop_all() -> None:
 
 
 def sweep() -> None:
-    """Removes what killed jobs left behind; only where no other matrix is at work in this cache."""
+    """Removes what killed jobs left behind; only where no other ablation is at work in this cache."""
     shutil.rmtree(CACHE / "work", ignore_errors=True)
 
 

@@ -20,7 +20,7 @@ OnProgress = Callable[[int, int, str], None]
 def measure(rows: Sequence[Row], run: Run, on_progress: OnProgress) -> list[Result]:
     """Measures rows; a row that fails keeps its error and does not stop the others.
 
-    Figures are kept as each row ends, so an interrupted matrix goes on from there. Failed rows run again.
+    Figures are kept as each row ends, so an interrupted ablation goes on from there. Failed rows run again.
 
     Args:
         rows: what to measure.
@@ -28,7 +28,7 @@ def measure(rows: Sequence[Row], run: Run, on_progress: OnProgress) -> list[Resu
         on_progress: called with rows done, rows in all, and what runs.
 
     Raises:
-        InputError: another matrix is at work, or something committed cannot be used.
+        InputError: another ablation is at work, or something committed cannot be used.
     """
     with _alone():
         by_name = {row.name: row for row in rows}
@@ -86,12 +86,12 @@ def _result(row: Row, job: Job, outcome: Outcome) -> Result:
 
 @contextmanager
 def _alone() -> Iterator[None]:
-    """Lets one matrix at a time use the cache, and removes what a killed one left there."""
+    """Lets one ablation at a time use the cache, and removes what a killed one left there."""
     work.CACHE.mkdir(parents=True, exist_ok=True)
     with open(work.CACHE / "lock", "w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise InputError(f"{work.CACHE}: another matrix is at work there; wait until it ends") from None
+            raise InputError(f"{work.CACHE}: another ablation is at work there; wait until it ends") from None
         work.sweep()
         yield

@@ -13,7 +13,7 @@ from runtime.files import write_atomically
 
 FILE = Path(__file__).with_name("results.json")
 SCHEMA_VERSION = 1
-HOW_TO_MAKE = "make matrix ARGS=--write-docs"
+HOW_TO_MAKE = "make ablation ARGS=--write-docs"
 
 
 @dataclass(frozen=True)

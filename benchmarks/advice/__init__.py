@@ -1,1 +1,1 @@
-"""Which preset fits a team, from four answers and the measured matrix."""
+"""Which preset fits a team, from four answers and the measured ablation."""

@@ -1,4 +1,4 @@
-"""From four answers and the measured matrix to a preset: what each still needs, and the best that fits."""
+"""From four answers and the measured ablation to a preset: what each still needs, and the best that fits."""
 
 from __future__ import annotations
 

@@ -146,7 +146,7 @@ def test_a_stopped_matrix_leaves_no_worker_behind(tmp_path, end):
     while not workers_in(tmp_path) and process.poll() is None:
         time.sleep(0.1)
     busy = run("--sweep", sweep, POCKET_CACHE=str(tmp_path))
-    assert busy.returncode == 2 and "another matrix is at work there" in busy.stderr
+    assert busy.returncode == 2 and "another ablation is at work there" in busy.stderr
     process.send_signal(end)
     error = process.communicate(timeout=60)[1]
     if end == signal.SIGINT:

@@ -25,8 +25,8 @@ MATRIX = [
 ]
 
 
-def advised(data=True, device=True, weeks=52, prefer="speed", matrix=MATRIX):
-    return advise(Answers(data, device, weeks, prefer), NAMES, matrix)
+def advised(data=True, device=True, weeks=52, prefer="speed", rows=MATRIX):
+    return advise(Answers(data, device, weeks, prefer), NAMES, rows)
 
 
 def candidate(advice, name):
@@ -65,16 +65,16 @@ def test_without_a_device_the_slowest_published_rate_has_to_do():
 
 
 def test_where_nothing_fits_the_nearest_is_named_with_what_it_lacks():
-    advice = advised(weeks=1, matrix=MATRIX[2:])
+    advice = advised(weeks=1, rows=MATRIX[2:])
     assert not advice.fits and advice.preset == "untrained"
     assert advice.reason.startswith("no preset fits as asked; it is the nearest, but: it takes about 3 weeks")
 
 
 def test_a_preset_that_was_not_measured_says_so_and_is_not_advised():
     advice = advised()
-    assert candidate(advice, "unknown").obstacles == ("was not measured: make matrix ARGS=--write-docs",)
+    assert candidate(advice, "unknown").obstacles == ("was not measured: make ablation ARGS=--write-docs",)
     with pytest.raises(InputError, match="no preset has been measured"):
-        advised(matrix=[])
+        advised(rows=[])
 
 
 def run(*arguments: str) -> subprocess.CompletedProcess:

@@ -100,19 +100,11 @@ def test_bad_weights(tmp_path, refused):
     )
 
 
-<<<<<<< HEAD
 def test_bad_recipe(tmp_path, refused):
     recipe = json.loads((ROOT / "export" / "quantize" / "recipes" / "balanced.json").read_text())
     path = tmp_path / "recipe.json"
     recipe["tflite"]["rules"][0]["precision"] = "int3"
     path.write_text(json.dumps(recipe))
-=======
-def test_bad_plan(tmp_path, refused):
-    plan = json.loads((ROOT / "export" / "quantize" / "recipes" / "balanced.json").read_text())
-    path = tmp_path / "plan.json"
-    plan["tflite"]["rules"][0]["precision"] = "int3"
-    path.write_text(json.dumps(plan))
->>>>>>> 31760ba4e044e3c8972be99789ad3fbdab5dca96
     assert "tflite.rules[0].precision is 'int3'; valid: static_int8" in refused("--recipe", path)
 
 
