@@ -18,12 +18,12 @@ GROUPS = (
     ("parity, INT8", r"parity (tflite|onnx) int8 .*|quality .* mean-centred cosine"),
     ("parity, ARM64", r"parity arm64 .*"),
     ("right text first of 200, R@1", r"quality tflite int8 R@1 test"),
-    ("screen class", r"quality tflite int8 class (test|unseen_kit)"),
+    ("zero-shot class", r"quality tflite int8 class (test|unseen_kit)"),
     ("text tower, Spearman", r"quality tflite int8 Spearman"),
-    ("mean cosine of two screens", r"quality tflite int8 mean_pairwise_cosine"),
+    ("mean pairwise cosine", r"quality tflite int8 mean_pairwise_cosine"),
     ("regions, mask IoU", r"quality tflite int8 mask IoU"),
-    ("INT8 keeps of float", r"quality \w+ int8 accuracy retention"),
-    ("INT8 beside float", r"fidelity .*"),
+    ("accuracy retention", r"quality \w+ int8 accuracy retention"),
+    ("INT8 fidelity", r"fidelity .*"),
 )
 """Names of lines, and the limits that one stands for."""
 SHORTER = (

@@ -106,7 +106,7 @@ def test_every_verdict_has_a_whole_line_and_there_are_at_most_14(width):
     assert any(line.startswith("private memory") and "5.40 MB" in line for line in shown)
     assert any(line.startswith("latency of encode") and "13.8 ms  < 19.0 ms" in line for line in shown)
     assert any(line.startswith("parity, INT8 (5 limits)") and "0.9512  " in line for line in shown)
-    assert any(line.startswith("INT8 beside float (9 limits)") for line in shown)
+    assert any(line.startswith("INT8 fidelity (9 limits)") for line in shown)
     assert not any("more in the report" in line for line in shown)
     said = " ".join(" ".join(lines).split())
     assert "2 model files, encoder.tflite 4.68 MB" in said and "dist/balanced_sam/report.html" in said

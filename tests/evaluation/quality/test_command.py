@@ -28,7 +28,7 @@ LINES = {
     "class test": "TFLite INT8 class test",
     "class unseen_kit": "TFLite INT8 class unseen_kit",
     "Spearman": "text tower, Spearman",
-    "mean_pairwise_cosine": "mean cosine of two screens",
+    "mean_pairwise_cosine": "mean pairwise cosine",
 }
 GREY = np.full((256, 128, 3), 128, np.uint8)
 
