@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from calibration_data import CalibrationDataError
-from runtime.bundle import REGION_NAMES
 from runtime.json_text import parse_json, quoted, read_text
+from runtime.tensors import REGION_NAMES
 
 SAMPLES = "samples.jsonl"
 CALIBRATION_SPLITS = ("calibration", "parity")

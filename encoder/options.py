@@ -42,6 +42,8 @@ def check_options(config: EncoderConfig) -> None:
             raise ConfigError(f"unknown {slot} {name!r}; valid options: {', '.join(names)}")
     if config.backbone in options("backbone"):
         check_image_size(config.backbone, config.image_size, size_multiple(config.backbone))
+    longest = options("text_model")[config.text_model].get("LONGEST")
+    check_text_length(config.text_model, config.text_max_length, longest)
     for slot in set(PRUNED_KEYS.values()):
         sizes = {name: of.get("SIZES", {}) for name, of in options(slot).items()}
         check_pruned_sizes(config, slot, sizes)
@@ -115,6 +117,12 @@ def size_multiple(model: str, reduction: int = 32) -> int:
     """
     # MobileViT cuts its last map into patches of 2x2; other sizes would be resampled inside the model.
     return reduction * 2 if model.startswith("mobilevit") else reduction
+
+
+def check_text_length(name: str, max_length: int, longest: int | None) -> None:
+    """Raises a ConfigError where texts are to be longer than a text tower's positions."""
+    if longest is not None and max_length > longest:
+        raise ConfigError(f"text_max_length is {max_length}; {name} has positions for {longest} tokens")
 
 
 def check_image_size(name: str, image_size: tuple[int, int], multiple: int) -> None:

@@ -89,16 +89,22 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session")
-def bundle_dir() -> Path:
-    """The default bundle, exported as a user would, with the emulator set up where it can be.
+def emulator() -> None:
+    """The ARM64 emulator, set up once for all processes of a session, where it can be."""
+    (ROOT / "build").mkdir(exist_ok=True)
+    with FileLock(ROOT / "build" / "emulator.lock"):
+        result = _run_module("evaluation", "setup-arm64")
+    if result.returncode != 0 and os.environ.get("POCKET_REQUIRE_ALL") == "1":
+        pytest.fail(result.stderr, pytrace=False)
+
+
+@pytest.fixture(scope="session")
+def bundle_dir(emulator: None) -> Path:
+    """The default bundle, exported as a user would.
 
     Where tests run in several processes the first one that asks makes it, and the others find it unchanged.
     """
-    (ROOT / "build").mkdir(exist_ok=True)
     with FileLock(ROOT / "build" / "tests.lock"):
-        emulator = _run_module("evaluation", "setup-arm64")
-        if emulator.returncode != 0 and os.environ.get("POCKET_REQUIRE_ALL") == "1":
-            pytest.fail(emulator.stderr, pytrace=False)
         result = _run_module("export", "balanced")
     assert result.returncode == 0, result.stdout + result.stderr
     return ROOT / "dist" / "balanced"

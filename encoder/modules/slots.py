@@ -62,5 +62,7 @@ class TextTower(nn.Module):
 
     SIZES: ClassVar[dict[str, int]] = {}
     """As of `GlobalView`."""
+    LONGEST: ClassVar[int | None] = None
+    """Longest text in tokens that it has positions for; None where it has as many as are asked for."""
     tokenizer: ClassVar[str] = "wordpiece"
     """Which of `tokenizers.TOKENIZERS` cuts its texts."""

@@ -12,6 +12,7 @@ from transformers import BertConfig, BertModel, RobertaConfig, RobertaModel
 
 from encoder.config import BYTE_BPE_SIZE, ConfigError
 from encoder.modules.slots import TextTower
+from encoder.options import check_text_length
 from encoder.tensors import load_tensors, read_tensors
 
 HIDDEN = 128
@@ -100,10 +101,7 @@ class RobertaTiny(TextTower):
 
     def __init__(self, max_length: int, dim: int, *, weights: Path | None = None):
         super().__init__()
-        if max_length > self.LONGEST:
-            raise ConfigError(
-                f"text_max_length is {max_length}; roberta_tiny has positions for {self.LONGEST} tokens"
-            )
+        check_text_length("roberta_tiny", max_length, self.LONGEST)
         config = RobertaConfig(
             vocab_size=BYTE_BPE_SIZE,
             hidden_size=self.HIDDEN,

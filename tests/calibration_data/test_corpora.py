@@ -143,6 +143,7 @@ def test_packages_are_pinned_by_hash():
         assert locked[f"node_modules/{name}"]["integrity"].startswith("sha512-")
 
 
+@pytest.mark.exhaustive
 def test_the_real_splits_share_nothing():
     if not (corpora.CACHE / "wheels").is_dir() and os.environ.get("POCKET_REQUIRE_ALL") != "1":
         pytest.skip("the text corpora have not been fetched: 90 MB that only training needs")

@@ -30,7 +30,7 @@ PRUNED_TEXT = {"text_model": "sentence-transformers/all-MiniLM-L6-v2"}
 def test_the_names_are_those_of_the_classes(slot):
     assert list(options(slot)) == list(TABLES[slot])
     for name, option in TABLES[slot].items():
-        assert options(slot)[name].get("SIZES", {}) == option.SIZES
+        assert options(slot)[name].get("SIZES", {}) == getattr(option, "SIZES", {})
         assert options(slot)[name].get("tokenizer", "wordpiece") == getattr(option, "tokenizer", "wordpiece")
 
 
@@ -41,6 +41,7 @@ def test_the_names_are_those_of_the_classes(slot):
         {"image_size": [100, 64]},
         {"backbone": "mobilenetv3_small", "image_size": [48, 64]},
         {"text_layers": 1},
+        {"text_model": "roberta_tiny", "text_max_length": 65},
         {"global_width": 8},
         PRUNED_TEXT | {"text_layers": 7},
     ],

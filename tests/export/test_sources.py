@@ -33,7 +33,7 @@ from export import pipeline
 from evaluation import sources
 from export.steps.table import STEPS
 
-request = SimpleNamespace(inputs=lambda: dict.fromkeys("preset config seed sources samples recipe".split()))
+request = SimpleNamespace(inputs=lambda: dict.fromkeys("preset config seed sources samples recipe keep_names".split()))
 
 def keys():
     sources.content_sha256.cache_clear()
