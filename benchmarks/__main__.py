@@ -14,7 +14,7 @@ COMMANDS = {
     ),
     "ablation": Command(
         "benchmarks.ablation.command",
-        "Exports and measures every preset, and Option A with each single slot exchanged.",
+        "Exports and measures every preset, and balanced with each single slot exchanged.",
         "A row that fails shows its error and does not stop the others. Exit status: 0 all well, 1 a row "
         "failed, 2 bad use or bad input.",
     ),

@@ -19,7 +19,7 @@ SPLITS = CALIBRATION_SPLITS
 MINIMUM = {"calibration": 8, "parity": 8}
 """Fewest samples of each split: below, ranges are a guess and a worst case says nothing."""
 
-ROOM = 1.1
+HEADROOM = 1.1
 """How much longer than those of the samples a user vector may be."""
 
 
@@ -81,7 +81,7 @@ def max_user_norm(samples: list[Sample]) -> float:
     Those of both splits count, so that no golden sample is one that an app would change.
     """
     longest = max((math.hypot(*sample.user) for sample in samples if sample.user), default=0)
-    return max(round(longest * ROOM, 2), 0.01) if longest else ROOM
+    return max(round(longest * HEADROOM, 2), 0.01) if longest else HEADROOM
 
 
 def folder_sha256(samples: list[Sample]) -> str:

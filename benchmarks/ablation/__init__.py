@@ -1,1 +1,1 @@
-"""Every preset, and Option A with each single slot exchanged, measured: `python -m benchmarks ablation`."""
+"""Every preset, and balanced with each single slot exchanged, measured: `python -m benchmarks ablation`."""

@@ -97,5 +97,5 @@ def _name_points(axes, points: Mapping[str, tuple[float, float]], presets: set[s
 
 
 def _short(name: str) -> str:
-    """The option without its slot and its owner: the plane has no room for more."""
+    """The option without its slot and its owner: more does not fit into the picture."""
     return name.rpartition("=")[2].rpartition("/")[2]

@@ -1,4 +1,4 @@
-"""`python -m benchmarks ablation`: every preset, and Option A with each slot exchanged."""
+"""`python -m benchmarks ablation`: every preset, and balanced with each slot exchanged."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add("--list", action="store_true", help="list the rows and run nothing")
     add("--sweep", type=Path, metavar="FILE",
-        help="JSON of rows of your own: name -> the config keys that differ from Option A")  # fmt: skip
+        help="JSON of rows of your own: name -> the config keys that differ from balanced")  # fmt: skip
     add("--jobs", type=int, metavar="N", help=f"rows side by side (default {local.default_jobs()}, by cores)")
     add("--ray", nargs="?", const=LOCAL, metavar="ADDRESS",
         help="run rows as Ray tasks, on HOST:PORT of a cluster or on this machine")  # fmt: skip

@@ -1,4 +1,4 @@
-"""The rows of the ablation: every preset, Option A with one slot exchanged, or a sweep of one's own."""
+"""The rows of the ablation: every preset, balanced with one slot exchanged, or a sweep of one's own."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from runtime.errors import InputError
 from runtime.json_text import quoted, read_json
 
 BASE = "balanced"
-"""Option A, the default."""
+"""The default, Option A of the guide."""
 PRESET, VARIANT, SWEEP = "preset", "variant", "sweep"
 
 
@@ -64,7 +64,7 @@ def slots() -> dict[str, Mapping[str, Any]]:
 
 
 def all_rows() -> list[Row]:
-    """Returns every preset, then Option A with each single slot exchanged; the same encoder only once."""
+    """Returns every preset, then balanced with each single slot exchanged; the same encoder only once."""
     options = slots()
     rows = [Row(name, PRESET, config) for name, config in PRESETS.items()]
     for slot, choices in options.items():
@@ -76,7 +76,7 @@ def all_rows() -> list[Row]:
             )
             if same is None:
                 rows.append(row)
-            elif rows[same].name != BASE:  # Option A's own options are no variant
+            elif rows[same].name != BASE:  # balanced's own options are no variant
                 rows[same] = replace(rows[same], also=(*rows[same].also, row.name))
     return rows
 

@@ -88,7 +88,7 @@ class CrossAttention(nn.Module):
         self.heads = heads
         self.query = nn.Parameter(torch.randn(1, 1, dim) * dim**-0.5)
         self.positions = nn.Parameter(torch.randn(1, CONTEXT_TOKENS, dim) * dim**-0.5)
-        self.context_norm = nn.LayerNorm(dim)  # towers may speak at very different volumes
+        self.context_norm = nn.LayerNorm(dim)  # tokens of different towers may differ much in scale
         self.to_query = nn.Linear(dim, dim)
         self.key = nn.Linear(dim, dim)
         self.value = nn.Linear(dim, dim)

@@ -13,7 +13,7 @@ from encoder.modules.disabled_blocks import disabled_blocks
 
 
 def drop_disabled(encoder: Encoder) -> None:
-    """Replaces, in place, each silent block of the backbone by the identity; where none is, it passes."""
+    """Replaces, in place, each disabled block of the backbone by the identity; where none is, it passes."""
     features = encoder.backbone.features
     for name in disabled_blocks(encoder.backbone):
         features.set_submodule(name, nn.Identity())

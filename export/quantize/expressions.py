@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 import warnings
-from re import _parser  # the tree that `re` compiles; it has no other door
+from re import _parser  # the tree that `re` compiles; there is no public way to it
 from typing import Any
 
 from runtime.json_text import quoted

@@ -39,7 +39,7 @@ def run_onnx_int8(request: Request, folders: Mapping[str, Path], out: Path) -> N
 
 
 def make_quality(request: Request, folders: Mapping[str, Path], out: Path) -> None:
-    """Measures what the files are worth on the test split, where that can be said."""
+    """Evaluates the files on the test split, where weights are trained."""
     with _models(request, folders, out, "tflite", "tflite_int8", "onnx_int8") as models:
         write_quality(out, models, _weights(folders))
 

@@ -1,4 +1,4 @@
-"""The recipe search: which layers change together, what counts as a bargain, and that trials measure real files."""
+"""The recipe search: which layers change together, which are the most sensitive, and that trials measure real files."""
 
 import json
 import re
@@ -12,7 +12,7 @@ from export.__main__ import main
 from export.quantize.recipe import RECIPES, Rule, TfliteRecipe, load_recipe
 from export.quantize.search.groups import Group, integer_groups, unit_of
 from export.quantize.search.report import draw
-from export.quantize.search.search import Point, Search, Sensitivity, bargains, cheapest, search
+from export.quantize.search.search import Point, Search, Sensitivity, cheapest, most_sensitive, search
 from export.quantize.search.trial import Trial, Trials
 from export.quantize.tflite import operators
 
@@ -61,7 +61,7 @@ def test_groups_hold_what_the_plan_computes_in_integers():
     assert [group.signature for group in integer_groups(floated, found)] == ["text"]
 
 
-def test_a_bargain_gives_much_accuracy_for_few_instructions():
+def test_the_most_sensitive_gain_much_accuracy_for_few_instructions():
     rows = [
         Sensitivity(_group("dear"), "float", 0.010, 5.0, 0),
         Sensitivity(_group("cheap"), "float", 0.008, 0.5, 0),
@@ -69,7 +69,7 @@ def test_a_bargain_gives_much_accuracy_for_few_instructions():
         Sensitivity(_group("useless"), "float", 0.0001, -1.0, 0),
         Sensitivity(_group("harmful"), "float", -0.01, 0.1, 0),
     ]
-    assert [row.group.name for row in bargains(rows)] == ["free", "cheap", "dear"]
+    assert [row.group.name for row in most_sensitive(rows)] == ["free", "cheap", "dear"]
 
 
 def test_the_cheapest_plan_within_the_limits_wins():

@@ -16,7 +16,7 @@ SHOWN = 20
 
 
 def print_search(console: Console, found: Mapping[str, Any]) -> None:
-    """Prints every group's worth, the tried recipes, and the choice."""
+    """Prints every group's sensitivity, the tried recipes, and the choice."""
     print_table(console, _groups(found))
     print_table(console, _points(found))
     limits = found["limits"]

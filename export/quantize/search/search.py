@@ -1,4 +1,4 @@
-"""The search: what each group is worth in more precision, then recipes that take the best bargains first."""
+"""The search: each group's sensitivity to precision, then recipes along the Pareto front."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from export.quantize.search.groups import Group
 from export.quantize.search.trial import Trial, Trials
 
 STEPS = 10
-"""Groups that the front gives more precision at most, one after the other."""
+"""Groups that the Pareto front gives more precision at most, one after the other."""
 LEAST_GAIN = 0.0005
 """Of mean mean-centred cosine: a group that gives less back for more precision stays as it is."""
 LEAST_COST = 0.01
@@ -51,7 +51,7 @@ class Sensitivity:
 
 @dataclass(frozen=True)
 class Point:
-    """A recipe of the front: what it computes more precisely than the given recipe, and what that gives."""
+    """A recipe of the Pareto front: what it computes more precisely than the given recipe, and what that gives."""
 
     name: str
     changed: tuple[str, ...]
@@ -66,7 +66,7 @@ class Search:
         profile: name of the emulated phone.
         limits: `cosine_min` and `file_bytes` that the chosen recipe keeps.
         sensitivities: every group, the largest gain first.
-        points: the given recipe, the other starts, and the front.
+        points: the given recipe, the other starts, and the Pareto front.
         chosen: name of the cheapest point within the limits; None where none is.
         recipe: the chosen point's recipe.
     """
@@ -124,18 +124,20 @@ def search(
     points += [Point(name, (), measure((*rules, *packed), name)) for name, rules in STARTS.items()]
     base = points[0].trial
 
-    def worth(group: Group, precision: str) -> Sensitivity:
+    def sensitivity(group: Group, precision: str) -> Sensitivity:
         rules = (*recipe.rules, group.rule(precision))
         trial = measure(rules, f"{group.signature} {group.name} in {precision}")
         more = round(trial.encode_m_instructions - base.encode_m_instructions, 4)
         gain = round(base.noise - trial.noise, 5)
         return Sensitivity(group, precision, gain, more, trial.file_bytes - base.file_bytes)
 
-    found = [worth(group, "float") for group in groups]
-    for row in bargains(found)[:STEPS]:  # what float does not help, less does not either
-        found += [worth(row.group, precision) for precision in row.group.precisions if precision != "float"]
+    found = [sensitivity(group, "float") for group in groups]
+    for row in most_sensitive(found)[:STEPS]:  # what float does not help, less does not either
+        found += [
+            sensitivity(row.group, precision) for precision in row.group.precisions if precision != "float"
+        ]
     chosen: list[Sensitivity] = []
-    for row in bargains(found)[:STEPS]:
+    for row in most_sensitive(found)[:STEPS]:
         chosen.append(row)
         rules = (*recipe.rules, *(row.group.rule(row.precision) for row in chosen))
         names = tuple(row.name for row in chosen)
@@ -149,12 +151,12 @@ def search(
     )  # fmt: skip
 
 
-def bargains(rows: list[Sensitivity]) -> list[Sensitivity]:
-    """The groups worth more precision, the most accuracy for an instruction first; each once, at its best."""
-    worth = [row for row in rows if row.gain >= LEAST_GAIN]
-    worth.sort(key=lambda row: -row.gain / max(row.m_instructions, LEAST_COST))
+def most_sensitive(rows: list[Sensitivity]) -> list[Sensitivity]:
+    """The groups that gain by more precision, most accuracy for an instruction first; each once, at its best."""
+    gaining = [row for row in rows if row.gain >= LEAST_GAIN]
+    gaining.sort(key=lambda row: -row.gain / max(row.m_instructions, LEAST_COST))
     best: dict[tuple[str, str], Sensitivity] = {}
-    for row in worth:
+    for row in gaining:
         best.setdefault((row.group.signature, row.group.name), row)
     return list(best.values())
 
