@@ -51,7 +51,7 @@ class Sensitivity:
 
 @dataclass(frozen=True)
 class Point:
-    """A recipe of the Pareto front: what it computes more precisely than the given recipe, and what that gives."""
+    """A recipe of the Pareto front: what it computes more precisely than the given one, and its gain."""
 
     name: str
     changed: tuple[str, ...]
@@ -152,7 +152,7 @@ def search(
 
 
 def most_sensitive(rows: list[Sensitivity]) -> list[Sensitivity]:
-    """The groups that gain by more precision, most accuracy for an instruction first; each once, at its best."""
+    """The groups that gain by more precision, most accuracy an instruction first; each once, at its best."""
     gaining = [row for row in rows if row.gain >= LEAST_GAIN]
     gaining.sort(key=lambda row: -row.gain / max(row.m_instructions, LEAST_COST))
     best: dict[tuple[str, str], Sensitivity] = {}
