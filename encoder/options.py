@@ -136,19 +136,20 @@ def check_image_size(name: str, image_size: tuple[int, int], multiple: int) -> N
 
 
 def _check_timm(name: str, names: tuple[str, ...]) -> None:
-    """Refuses a name that occurs nowhere in the files of timm's models; timm itself judges the others."""
+    """Refuses a name that the files of timm's models neither define nor quote; timm judges the others."""
     model = name.removeprefix(TIMM).split(".")[0]
-    words, known = _timm_words()
-    if model not in words:
+    names_there, known = _timm_names()
+    if model not in names_there:
         close = sorted(other for other in known if other.startswith(model.split("_")[0]))
         raise unknown_backbone(name, names, close, "feature maps (features_only)")
 
 
 @functools.cache
-def _timm_words() -> tuple[frozenset[str], tuple[str, ...]]:
-    """All words in the files of timm's models, and the functions there that build a model."""
+def _timm_names() -> tuple[frozenset[str], tuple[str, ...]]:
+    """What the files of timm's models define or quote, and the functions there that build a model."""
     spec = find_spec("timm")  # finds the package, does not import it
     files = sorted(Path(spec.origin).parent.glob("models/*.py"))
     text = "\n".join(file.read_text(encoding="utf-8") for file in files)
     known = re.findall(r"^def (\w+)\(pretrained", text, re.MULTILINE)
-    return frozenset(re.findall(r"\w+", text)), tuple(known)
+    quoted = re.findall(r"[\"'](\w+)[\"'.]", text)  # names that stand for a function of another name
+    return frozenset((*known, *quoted)), tuple(known)

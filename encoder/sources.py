@@ -8,6 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from safetensors import SafetensorError, safe_open
+
 from calibration_data import CalibrationDataError
 from encoder.config import EncoderConfig, find_checkpoint
 from encoder.hub import HubError, fetch
@@ -67,11 +69,17 @@ def find_sources(config: EncoderConfig, *, file: Path | None = None, published: 
         published: take the published parts although there is a checkpoint; all of them must be had.
 
     Raises:
-        WeightsError: no such file; or published parts are asked for, and one cannot be had.
+        WeightsError: no such file, or none of safetensors; or published parts are asked for, and one cannot
+            be had.
     """
     if file is not None:
         if not file.is_file():
             raise WeightsError(f"{file}: no such weights file")
+        try:
+            with safe_open(file, "numpy"):  # reads the header alone, without torch
+                pass
+        except (SafetensorError, OSError, ValueError) as error:
+            raise WeightsError(f"{file}: not a readable safetensors file ({error})") from error
         return Sources(Source(FILE, file.name, file))
     committed = committed_sources(config)
     if not published and (committed.whole or not config.backbone_pretrained):

@@ -99,7 +99,7 @@ def measured(tmp_path_factory, emulator):
     return folder, sweep, run("--sweep", sweep, "--json", "--jobs", "2", POCKET_CACHE=str(folder))
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_a_row_that_fails_does_not_stop_the_others(measured):
     folder, _, told = measured
     assert told.returncode == 1, told.stderr
@@ -125,7 +125,7 @@ def test_a_row_that_fails_does_not_stop_the_others(measured):
     assert not list((folder / "ablation" / "work").iterdir())
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_what_did_not_change_is_not_run_again(measured):
     folder, sweep, first = measured
     kept = {path: path.stat().st_mtime_ns for path in (folder / "ablation" / "rows").iterdir()}
@@ -137,8 +137,8 @@ def test_what_did_not_change_is_not_run_again(measured):
     assert "Cost" in table and "tiny" in table and "fewest instructions" in table
 
 
-@pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGKILL])
-def test_a_stopped_matrix_leaves_no_worker_behind(tmp_path, end):
+@pytest.mark.parametrize("end", [signal.SIGINT, pytest.param(signal.SIGKILL, marks=pytest.mark.exhaustive)])
+def test_a_stopped_ablation_leaves_no_worker_behind(tmp_path, end):
     sweep = write_sweep(tmp_path, tiny={"text_max_length": 7})
     command = [sys.executable, "-m", "benchmarks", "ablation", "--sweep", str(sweep)]
     environment = os.environ | {"POCKET_CACHE": str(tmp_path)}
