@@ -5,10 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import shutil
-import sys
 from pathlib import Path
-
-from rich.console import Console
 
 from benchmarks.baselines import BASELINES
 from benchmarks.chart import write_chart
@@ -17,11 +14,11 @@ from benchmarks.inputs import prepare
 from benchmarks.processes import ROOT
 from benchmarks.tables import markdown, notes, rich_table, verdict_line, write_docs
 from evaluation.terminal.progress import engine_progress
+from evaluation.terminal.tables import open_console
 from runtime.bundle import Bundle
 from runtime.report import plain_json
 
 INTERRUPTED = "interrupted; files that were made need not be made again"
-WIDTH = 128  # of the table, where no terminal says
 DOCS = ROOT / "docs" / "results.md"
 CHART = "compare.png"
 CAPTION = "Bytes and instructions of the same weights by other tools"
@@ -66,7 +63,7 @@ def run(options: argparse.Namespace) -> int:
     if options.json:
         print(plain_json(found.to_dict()))
         return 0
-    console = Console() if sys.stdout.isatty() else Console(width=WIDTH)
+    console = open_console()
     console.print(rich_table(found))
     for line in notes(found.rows):
         console.print(line, style="yellow", markup=False, highlight=False, soft_wrap=True)
