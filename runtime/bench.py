@@ -36,6 +36,8 @@ THREADS = (1, 2)
 SCREEN_SIZE = (2340, 1080)  # height, width in pixels
 TYPED = "see you at the station at half past seven, bring the tickets please"
 HOW = "RssAnon in /proc/self/status, median of {} fresh processes after a first start"
+UNFIT = "the model computes something else with a file of them"
+NOT_KEPT = "no file of them could be kept, or this version of LiteRT has none"
 NOT_MEASURED = "not measured: this system has no RssAnon in /proc/self/status"
 
 OnProgress = Callable[[int, int, str], None]
@@ -107,17 +109,20 @@ def measure_memory(
             _worker(bundle, "cold", engine, precision, threads=1, weight_cache=cache)
             for _ in range(processes + 1)
         )
-        packed_bytes = sum(path.stat().st_size for path in Path(cache).iterdir())
+        packed = [path.stat().st_size for path in Path(cache).iterdir()]
+    how = NOT_MEASURED if first["private_bytes"] is None else HOW.format(processes)
+    if engine == "tflite" and not sum(packed):
+        how += f"; packed weights were in private memory: {UNFIT if packed else NOT_KEPT}"
     middle = {key: None if first[key] is None else median(run[key] for run in runs) for key in first}
     return MemoryResult(
         engine,
         precision,
         file_bytes=sum(path.stat().st_size for path in files),
-        packed_bytes=packed_bytes,
+        packed_bytes=sum(packed),
         first_start_bytes=first["private_bytes"],
         **middle,
         processes=processes,
-        how=NOT_MEASURED if first["private_bytes"] is None else HOW.format(processes),
+        how=how,
     )
 
 

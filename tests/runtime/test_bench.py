@@ -81,6 +81,15 @@ def test_packed_weights_leave_private_memory_for_a_mapped_file(bundle_dir):
     assert result.mapped_bytes > result.packed_bytes
 
 
+def test_memory_says_where_packed_weights_stay_private(tiny, tmp_path, monkeypatch):
+    """A worker that takes LiteRT's version for one that it does not know."""
+    (tmp_path / "sitecustomize.py").write_text("from runtime import litert_c\nlitert_c.TESTED = ()\n")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    result = bench.measure_memory(Bundle.load(tiny), processes=1)
+    assert result.packed_bytes == 0
+    assert result.how.endswith(f"packed weights were in private memory: {bench.NOT_KEPT}")
+
+
 @pytest.mark.parametrize("chart", ["chart.jpg", "none/chart.png"])
 def test_a_chart_that_cannot_be_written_is_refused_before_measuring(tiny, command, tmp_path, chart):
     ended = command("bench", tiny, "--chart", tmp_path / chart)
