@@ -17,7 +17,7 @@ from benchmarks.inputs import Inputs
 from benchmarks.processes import ROOT, find_python, last_line, python_of, quiet_environment
 from evaluation.sources import sources_digest
 from export.request import digest
-from runtime.files import whole_folder
+from runtime.files import forget_oldest, whole_folder
 
 REQUIREMENTS = Path(__file__).parent / "requirements"
 EXPORT_TIMEOUT_S = 1200
@@ -129,8 +129,7 @@ class Workshop:
     def _export(
         self, baseline: Baseline, source: Artefact | None, environment: Path | None, folder: Path
     ) -> None:
-        for stale in folder.parent.glob("*"):
-            shutil.rmtree(stale, ignore_errors=True)  # of other weights or tools
+        forget_oldest(folder.parent.glob("*"), keep=0)  # of other weights or tools
         with whole_folder(folder) as partial:
             given = self._inputs
             paths = source.paths if source else {}

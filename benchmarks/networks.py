@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from evaluation.arm64.results import digest
+from runtime.files import write_atomically
 
 NETWORKS = {
     "MobileNet V1": "mobilenetv1_100",
@@ -42,9 +43,7 @@ def build(network: str, precision: str, folder: Path) -> Path:
     path = folder / f"{NETWORKS[network]}_{precision}_{digest(tools)[:8]}.tflite"
     if not path.exists():
         folder.mkdir(parents=True, exist_ok=True)
-        partial = path.with_name(f"partial_{os.getpid()}_{path.name}")
-        _WRITERS[precision](network, folder, partial)
-        os.replace(partial, path)
+        write_atomically(path, lambda file: _WRITERS[precision](network, folder, Path(file.name)))
     return path
 
 

@@ -8,9 +8,11 @@ slow or changed since alters nothing.
 from __future__ import annotations
 
 import hashlib
-import os
 import re
 from pathlib import Path
+from typing import IO
+
+from runtime.files import write_atomically
 
 HUB_FILE, PICKLED = "model.safetensors", "pytorch_model.bin"
 CONNECT_S, ANSWER_S = 2.0, 8.0
@@ -60,18 +62,17 @@ def _download(repository: str, kept: Path) -> None:
             )
         if answer.status_code != 200:
             raise HubError(f"{repository}: the hub answered {answer.status_code} for {HUB_FILE}")
-        kept.parent.mkdir(parents=True, exist_ok=True)
-        partial = kept.with_name(f".{kept.name}.{os.getpid()}")
-        try:
+
+        def save(file: IO[bytes]) -> None:
             digest = hashlib.sha256()
-            with partial.open("wb") as file:
-                for chunk in answer.iter_content(1 << 20):
-                    digest.update(chunk)
-                    file.write(chunk)
-            _check_whole(repository, partial, digest.hexdigest(), answer)
-            os.replace(partial, kept)
-        finally:
-            partial.unlink(missing_ok=True)
+            for chunk in answer.iter_content(1 << 20):
+                digest.update(chunk)
+                file.write(chunk)
+            file.flush()
+            _check_whole(repository, Path(file.name), digest.hexdigest(), answer)
+
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(kept, save)
 
 
 def _ask(method: str, repository: str, name: str):

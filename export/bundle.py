@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
-import ctypes
 import json
-import os
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -19,6 +16,7 @@ from export.report.html import render_report
 from export.request import Request, tool_versions
 from export.steps.files import MODEL_FILES, tensors_of
 from runtime.bundle import REGION_MASKS, file_sha256, signatures
+from runtime.files import whole_folder
 from runtime.manifest import SCHEMA_VERSION, write_manifest
 
 OTHER_FILES = {"golden.npz": "golden", "plan.json": "tflite_int8"}
@@ -39,10 +37,7 @@ def write_bundle(
     Returns:
         The manifest.
     """
-    staging = request.out.parent / f".{request.out.name}.{os.getpid()}"
-    shutil.rmtree(staging, ignore_errors=True)
-    staging.mkdir(parents=True)
-    try:
+    with whole_folder(request.out) as staging:
         for name, entry in MODEL_FILES.items():
             shutil.copyfile(folders[entry["step"]] / name, staging / name)
         for name, step in OTHER_FILES.items():
@@ -56,11 +51,7 @@ def write_bundle(
         manifest["budgets"] = [verdict.to_dict() for verdict in verdicts]
         (staging / REPORT).write_text(render_report(manifest, staging, folders["quality"]), encoding="utf-8")
         manifest["files"][REPORT] = _entry(staging / REPORT)
-        manifest = write_manifest(staging, manifest)
-        swap_in(staging, request.out)
-    finally:
-        shutil.rmtree(staging, ignore_errors=True)
-    return manifest
+        return write_manifest(staging, manifest)
 
 
 def _manifest(
@@ -118,34 +109,3 @@ def _entry(path: Path) -> dict[str, Any]:
     entry: dict[str, Any] = {"sha256": file_sha256(path), "bytes": path.stat().st_size}
     model = MODEL_FILES.get(path.name, {})
     return entry | {key: value for key, value in model.items() if key != "step"}
-
-
-def swap_in(staging: Path, out: Path) -> None:
-    """Puts a finished folder in its place; a reader sees the old one or the new one, never a mix.
-
-    On Linux the two are exchanged in one call; elsewhere the old folder is moved aside first.
-    """
-    if not out.exists():
-        staging.rename(out)
-        return
-    if _exchange(staging, out):
-        shutil.rmtree(staging)
-        return
-    aside = staging.with_name(staging.name + ".old")
-    out.rename(aside)
-    try:
-        staging.rename(out)
-    except OSError:
-        aside.rename(out)
-        raise
-    shutil.rmtree(aside)
-
-
-def _exchange(first: Path, second: Path) -> bool:
-    """Exchanges two paths by renameat2(2) with RENAME_EXCHANGE; False where the system has no such call."""
-    at_working_directory, rename_exchange = -100, 2
-    with contextlib.suppress(OSError, AttributeError):
-        rename = ctypes.CDLL(None, use_errno=True).renameat2
-        arguments = (at_working_directory, os.fsencode(first), at_working_directory, os.fsencode(second))
-        return rename(*arguments, rename_exchange) == 0
-    return False

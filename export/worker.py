@@ -6,11 +6,11 @@ import gc
 import importlib
 import multiprocessing.util
 import os
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from runtime.files import whole_folder
 from runtime.processes import end_with_parent
 
 if TYPE_CHECKING:
@@ -40,11 +40,5 @@ def run_step(run: str, request: Request, folders: Mapping[str, Path], folder: Pa
         folder: of this one.
     """
     module, _, function = run.partition(":")
-    scratch = folder.with_name(f"{folder.name}.{os.getpid()}")
-    shutil.rmtree(scratch, ignore_errors=True)
-    scratch.mkdir(parents=True)
-    try:
+    with whole_folder(folder) as scratch:
         getattr(importlib.import_module(module), function)(request, folders, scratch)
-        scratch.rename(folder)
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)

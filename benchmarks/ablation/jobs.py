@@ -9,8 +9,8 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -103,7 +103,11 @@ def run_job(job: Job, on_step: OnStep = lambda name, what: None) -> Outcome:
 
     A job that fails leaves its log in the cache's folder `logs`.
     """
-    with _work_folder(job) as work:
+    (CACHE / "work").mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(
+        prefix=f"{job.bundle}.", dir=CACHE / "work", ignore_cleanup_errors=True
+    ) as folder:
+        work = Path(folder)
         environment = os.environ | {"POCKET_CACHE": str(work), CACHE_VARIABLE: str(cache_dir())}
         told = {
             "bundle": job.bundle,
@@ -183,14 +187,3 @@ def _keep_log(job: Job, work: Path) -> None:
         for path in (work / "worker.log", work / "export" / "tools.log"):
             if path.is_file():
                 kept.write(path.read_text(errors="replace"))
-
-
-@contextmanager
-def _work_folder(job: Job) -> Iterator[Path]:
-    """A folder for a job's own export cache, empty at first and gone afterwards."""
-    (CACHE / "work").mkdir(parents=True, exist_ok=True)
-    work = Path(tempfile.mkdtemp(prefix=f"{job.bundle}.", dir=CACHE / "work"))
-    try:
-        yield work
-    finally:
-        shutil.rmtree(work, ignore_errors=True)

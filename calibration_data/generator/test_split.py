@@ -6,8 +6,8 @@ preprocessing does and then saved: the saved file itself is the test's input. Th
 """
 
 import json
-import os
 import shutil
+import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from io import BytesIO
@@ -103,10 +103,10 @@ def write_split(
         sentences: texts for the text tower.
         embeddings: [len(sentences), D], the teacher's.
     """
-    staging = out.with_name(f".{out.name}.{os.getpid()}")
-    shutil.rmtree(staging, ignore_errors=True)
-    (staging / SCREENS).mkdir(parents=True)
-    try:
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f".{out.name}.", dir=out.parent) as folder:
+        staging = Path(folder)
+        (staging / SCREENS).mkdir()
         for sample, data in zip(samples, files, strict=True):
             (staging / SCREENS / f"{sample.id}.webp").write_bytes(data)
         lines = "".join(json.dumps(_line(sample), ensure_ascii=False) + "\n" for sample in samples)
@@ -120,8 +120,6 @@ def write_split(
         shutil.rmtree(out / SCREENS, ignore_errors=True)
         for path in sorted(staging.iterdir()):
             path.rename(out / path.name)
-    finally:
-        shutil.rmtree(staging, ignore_errors=True)
 
 
 def _line(sample: Sample) -> dict:

@@ -71,12 +71,15 @@ def check_fonts() -> None:
         raise CalibrationDataError(f"fonts are missing: run `apt-get install {' '.join(packages)}`")
 
 
+def same_packages(source: Path, folder: Path) -> bool:
+    """Whether a folder holds the package files of `source`."""
+    files = [folder / name for name in PACKAGE_FILES]
+    return all(file.is_file() and file.read_bytes() == (source / file.name).read_bytes() for file in files)
+
+
 def _installed(folder: Path) -> bool:
     """Whether the cache holds exactly the locked versions."""
-    if any(
-        not (folder / name).is_file() or (folder / name).read_bytes() != (PAGES / name).read_bytes()
-        for name in PACKAGE_FILES
-    ):
+    if not same_packages(PAGES, folder):
         return False
     locked = json.loads((PAGES / "package-lock.json").read_text(encoding="utf-8"))["packages"]
     return all((folder / path / "package.json").is_file() for path in locked if path)

@@ -8,7 +8,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from runtime.files import write_atomically
+from runtime.files import forget_oldest, write_atomically
 
 _KEPT = 400
 
@@ -35,5 +35,4 @@ def store(folder: Path, key: str, value: dict[str, Any]) -> None:
     """Stores a result, and forgets those unused for longest beyond the newest few hundred."""
     folder.mkdir(parents=True, exist_ok=True)
     write_atomically(folder / f"{key}.json", json.dumps({"key": key, "value": value}).encode())
-    for stale in sorted(folder.glob("*.json"), key=lambda path: path.stat().st_mtime)[:-_KEPT]:
-        stale.unlink(missing_ok=True)
+    forget_oldest(folder.glob("*.json"), keep=_KEPT)

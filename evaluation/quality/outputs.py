@@ -23,7 +23,7 @@ from evaluation.quality.texts import TextTower, run_in_batches, run_one_by_one
 from evaluation.sources import ROOT, sources_digest
 from runtime.bundle import REGION_MASKS, SIGNATURES, Bundle, TensorSpec, file_sha256, select_files
 from runtime.engines import Engine
-from runtime.files import write_atomically
+from runtime.files import forget_oldest, write_atomically
 from runtime.parity import GOLDEN, load_golden
 from runtime.preprocess import load_image
 from runtime.tokenizers import Tokenizer
@@ -294,5 +294,4 @@ def _load(key: str) -> Outputs | None:
 def _store(key: str, outputs: Outputs) -> None:
     CACHE.mkdir(parents=True, exist_ok=True)
     write_atomically(CACHE / f"{key}.npz", lambda stream: np.savez(stream, **vars(outputs)))
-    for stale in sorted(CACHE.glob("*.npz"), key=lambda path: path.stat().st_mtime)[:-KEPT]:
-        stale.unlink(missing_ok=True)
+    forget_oldest(CACHE.glob("*.npz"), keep=KEPT)

