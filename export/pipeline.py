@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import multiprocessing
 import os
 import shutil
@@ -13,6 +12,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock
+
 from evaluation import arm64
 from evaluation.sources import ROOT, sources_digest
 from export import worker
@@ -21,12 +22,15 @@ from export.request import Request, digest, tool_versions
 from export.steps.table import STEPS, Step
 from runtime.bundle import Bundle
 from runtime.errors import FailedError
+from runtime.files import forget_oldest
 from runtime.manifest import MANIFEST, BundleError
 
 CACHE = Path(os.environ.get("POCKET_CACHE") or ROOT / "build") / "export"
 WORKERS = 2
 LOG = CACHE / "tools.log"
 """What the steps' tools print."""
+LOCK = CACHE.parent / "export.lock"
+"""Lets one export at a time write to the cache and to bundles; a second one waits."""
 
 EMULATOR = Step("emulator", "set up the ARM64 emulator", (), (), "evaluation.arm64:set_up_beside")
 """Not a cached step: mostly downloads, beside the others; seen only where there is something to set up."""
@@ -96,7 +100,7 @@ def export_bundle(
         StepError: a step failed; the bundle in place, if any, is as it was.
         ValueError: a step found an input that it cannot use.
     """
-    with _locked():
+    with FileLock(LOCK):
         if force:
             shutil.rmtree(CACHE, ignore_errors=True)
         _sweep(request.out)
@@ -121,20 +125,11 @@ def run_steps(request: Request, names: tuple[str, ...], on_step: OnStep) -> dict
     wanted = list(names)
     for name in wanted:
         wanted += [need for need in steps[name].needs if need not in wanted]
-    with _locked():
+    with FileLock(LOCK):
         folders = _folders(request)
         with _workers(request) as pool:
             _run_steps(pool, request, folders, on_step, [step for step in STEPS if step.name in wanted])
     return {name: folders[name] for name in wanted}
-
-
-@contextlib.contextmanager
-def _locked() -> Iterator[None]:
-    """Lets one export at a time write to the cache and to bundles; a second one waits."""
-    CACHE.parent.mkdir(parents=True, exist_ok=True)
-    with open(CACHE.parent / "export.lock", "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
 
 
 def _sweep(out: Path) -> None:
@@ -250,7 +245,4 @@ def _result(step: Step, future: Future) -> Any:
 def _forget_old(folders: dict[str, Path]) -> None:
     """Keeps the cache small: of each step, the folder just used and the three newest others."""
     for name, used in folders.items():
-        others = [path for path in CACHE.glob(f"{name}-*") if path.is_dir() and path != used]
-        others.sort(key=lambda path: path.stat().st_mtime, reverse=True)
-        for path in others[3:]:
-            shutil.rmtree(path, ignore_errors=True)
+        forget_oldest(set(CACHE.glob(f"{name}-*")) - {used}, keep=3)

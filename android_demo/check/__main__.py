@@ -10,8 +10,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
+from filelock import FileLock
+
 from android_demo.check import ROOT, apk, inputs, kotlin, report, tools
-from android_demo.check.work import ASSETS, locked
+from android_demo.check.work import ASSETS, LOCK
 from runtime.bundle import Bundle
 from runtime.command_line import Parser, error_line
 from runtime.errors import InputError
@@ -90,13 +92,13 @@ def check(bundle: Bundle, progress: Progress) -> report.Report:
 def _run(arguments: argparse.Namespace, stderr: IO[str]) -> int:
     bundle = inputs.open_bundle(arguments.bundle)
     if arguments.assets:
-        with locked():
+        with FileLock(LOCK):
             inputs.make_assets(bundle)
         print(f"the app's assets are in {ASSETS}")
         return 0
     progress = Progress(stderr)
     try:
-        with locked():
+        with FileLock(LOCK):
             found = check(bundle, progress)
     finally:
         progress.close()

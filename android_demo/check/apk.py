@@ -10,7 +10,8 @@ from pathlib import Path
 from android_demo.check import DEMO
 from android_demo.check.kotlin import versions
 from android_demo.check.tools import run
-from android_demo.check.work import GENERATED, LIB, TARGET, WORK, digest, once
+from android_demo.check.work import GENERATED, LIB, TARGET, WORK, digest
+from runtime.files import STAMP, make_once
 
 ABI = "arm64-v8a"
 LIMIT_BYTES = 12_000_000
@@ -71,8 +72,8 @@ def build() -> ApkReport:
     Raises:
         AndroidError: A tool refused its input.
     """
-    inputs = [TARGET / "classes", GENERATED / "resources.apk", LIB / ".made-from", *_RULES]
-    once(_FOLDER, digest([*inputs, Path(__file__)]), _build)
+    inputs = [TARGET / "classes", GENERATED / "resources.apk", LIB / STAMP, *_RULES]
+    make_once(_FOLDER, digest([*inputs, Path(__file__)]), _build)
     return inspect(_FOLDER / APK)
 
 

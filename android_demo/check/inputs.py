@@ -12,8 +12,9 @@ import numpy as np
 from PIL import Image, ImageCms
 
 from android_demo.check import ROOT, AndroidError, texts
-from android_demo.check.work import ASSETS, FIXTURES, digest, once, write_lines
+from android_demo.check.work import ASSETS, FIXTURES, digest, write_lines
 from runtime.bundle import REGION_MASKS, Bundle, select_files
+from runtime.files import make_once
 from runtime.manifest import MANIFEST
 from runtime.parity import GOLDEN, measure
 from runtime.preprocess import load_image
@@ -76,7 +77,7 @@ def make_assets(bundle: Bundle) -> None:
         demo = {"preset": preset.name, "samples": [{key: sample[key] for key in kept} for sample in shown]}
         (folder / "demo.json").write_text(json.dumps(demo))
 
-    once(ASSETS, digest([*files, *screens, Path(__file__)]), make)
+    make_once(ASSETS, digest([*files, *screens, Path(__file__)]), make)
 
 
 def make_fixtures(bundle: Bundle) -> None:
@@ -96,7 +97,7 @@ def make_fixtures(bundle: Bundle) -> None:
         rows = measure(bundle, ["tflite"], ["int8"])
         (folder / "parity.json").write_text(json.dumps([asdict(row) for row in rows]))
 
-    once(FIXTURES, key, make)
+    make_once(FIXTURES, key, make)
 
 
 def _tokenizer_files(bundle: Bundle) -> list[Path]:

@@ -22,8 +22,8 @@ from android_demo.check.work import (
     TEST_RESOURCES,
     WORK,
     digest,
-    once,
 )
+from runtime.files import STAMP, make_once
 
 PACKAGE = "dev.pocketencoder.demo"
 RESOURCES = DEMO / "app" / "src" / "main" / "res"
@@ -64,7 +64,7 @@ def link_resources() -> None:
     Raises:
         AndroidError: aapt2 refused a resource.
     """
-    once(GENERATED, digest([RESOURCES, MANIFEST, CATALOGUE, ASSETS / ".made-from", Path(__file__)]), _link)
+    make_once(GENERATED, digest([RESOURCES, MANIFEST, CATALOGUE, ASSETS / STAMP, Path(__file__)]), _link)
     folder = TEST_RESOURCES / "com" / "android" / "tools"
     folder.mkdir(parents=True, exist_ok=True)
     config = {

@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from android_demo.check import DEMO, AndroidError
-from android_demo.check.work import LIB, LOGS, digest, once
+from android_demo.check.work import LIB, LOGS, digest
+from runtime.files import make_once
 
 PROGRAMS = {
     "javac": "openjdk-17-jdk-headless",
@@ -55,7 +56,7 @@ def fetch_libraries() -> None:
     Raises:
         AndroidError: Maven cannot fetch it.
     """
-    once(LIB, digest([POM]), _fetch)
+    make_once(LIB, digest([POM]), _fetch)
 
 
 def _fetch(folder: Path) -> None:

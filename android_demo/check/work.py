@@ -1,15 +1,12 @@
 """Where everything is that the check makes: one folder, build/android."""
 
-import fcntl
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from android_demo.check import ROOT
-from runtime.files import whole_folder
 
 WORK = ROOT / "build" / "android"
 LIB = WORK / "lib"  # what Maven fetched, as files
@@ -21,17 +18,9 @@ TARGET = WORK / "target"  # Maven's
 RESULTS = WORK / "results"  # figures that the tests leave
 SCREENSHOTS = WORK / "screenshots"
 LOGS = WORK / "logs"
+LOCK = WORK / "lock"  # keeps a second check waiting until the first one is done
 
 _BLOCK = 1 << 20
-
-
-@contextmanager
-def locked() -> Iterator[None]:
-    """Keeps a second check waiting until this one is done."""
-    WORK.mkdir(parents=True, exist_ok=True)
-    with (WORK / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
 
 
 def digest(paths: Iterable[Path], *more: str) -> str:
@@ -46,22 +35,6 @@ def digest(paths: Iterable[Path], *more: str) -> str:
                         sha.update(block)
     sha.update(json.dumps(more).encode())
     return sha.hexdigest()
-
-
-def once(folder: Path, key: str, make: Callable[[Path], None]) -> None:
-    """Makes a folder whole, unless it was made from the same inputs; an interrupted one is made again.
-
-    Args:
-        folder: The folder.
-        key: Stands for the inputs.
-        make: Fills a folder.
-    """
-    stamp = folder / ".made-from"
-    if stamp.is_file() and stamp.read_text() == key:
-        return
-    with whole_folder(folder) as partial:
-        make(partial)
-        (partial / ".made-from").write_text(key)
 
 
 def write_lines(path: Path, values: Iterable[Any]) -> None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import fcntl
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+
+from filelock import FileLock, Timeout
 
 from benchmarks.ablation import jobs as work
 from benchmarks.ablation.jobs import Job, OnStep, Outcome
@@ -87,11 +88,10 @@ def _result(row: Row, job: Job, outcome: Outcome) -> Result:
 @contextmanager
 def _alone() -> Iterator[None]:
     """Lets one ablation at a time use the cache, and removes what a killed one left there."""
-    work.CACHE.mkdir(parents=True, exist_ok=True)
-    with open(work.CACHE / "lock", "w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise InputError(f"{work.CACHE}: another ablation is at work there; wait until it ends") from None
+    try:
+        lock = FileLock(work.CACHE / "lock").acquire(blocking=False)
+    except Timeout:
+        raise InputError(f"{work.CACHE}: another ablation is at work there; wait until it ends") from None
+    with lock:
         work.sweep()
         yield

@@ -6,16 +6,15 @@ Resized screenshots are an append-only file of pixels, in which an image is foun
 from __future__ import annotations
 
 import copy
-import fcntl
 import hashlib
 import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import torch
+from filelock import FileLock
 from timm.utils import reparameterize_model
 from torch import Tensor
 
@@ -68,9 +67,8 @@ def resized_images(
     """
     height, width = size
     name = f"{height}x{width}-{_code_digest()}"
-    folder.mkdir(parents=True, exist_ok=True)
     pixels, index = folder / f"{name}.u8", folder / f"{name}.index"
-    with ThreadPoolExecutor(_THREADS) as pool, _locked(folder / f"{name}.lock"):
+    with ThreadPoolExecutor(_THREADS) as pool, FileLock(folder / f"{name}.lock"):
         digests = list(pool.map(_digest, images))
         rows = _read_index(pixels, index, height * width * 3)
         new = {digest: path for digest, path in zip(digests, images, strict=True) if digest not in rows}
@@ -133,13 +131,6 @@ def _code_digest() -> str:
     """Pixels made by another preprocessing are other pixels."""
     code = [Path(module.__file__).read_bytes() for module in (runtime.images, runtime.preprocess)]
     return hashlib.sha256(b"".join(code)).hexdigest()[:12]
-
-
-@contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    with open(path, "w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
 
 
 class FeatureCache:

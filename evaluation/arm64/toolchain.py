@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
 import os
 import re
 import shutil
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock
+
 from evaluation.arm64 import packages
 from evaluation.arm64.errors import SetupError
 from evaluation.arm64.profiles import Profile, choose
+from runtime.files import whole_folder
 
 CACHE_VARIABLE = "POCKET_ARM64_CACHE"
 HOW_TO_SET_UP = "python -m evaluation setup-arm64"
@@ -92,31 +93,24 @@ def ensure_toolchain(on_step: OnStep = lambda step: None) -> Toolchain:
     Raises:
         SetupError: It cannot be set up here, or not now.
     """
-    with _locked(cache_dir(), on_step):
+    with _lock(cache_dir(), on_step):
         with suppress(SetupError):
             return open_toolchain()
         _build(cache_dir(), on_step)
         return open_toolchain()
 
 
-@contextmanager
-def _locked(cache: Path, on_step: OnStep) -> Iterator[None]:
+def _lock(cache: Path, on_step: OnStep) -> AbstractContextManager:
+    def wait() -> bool:
+        packages.check_not_stopped()
+        on_step("waiting for another set-up")
+        return False
+
+    packages.check_not_stopped()
     try:
-        cache.mkdir(parents=True, exist_ok=True)
-        lock = (cache / "lock").open("w")
+        return FileLock(cache / "lock").acquire(poll_interval=0.2, cancel_check=wait)
     except OSError as error:
         raise SetupError(f"{cache}: cannot write the emulator's cache: {error.strerror}") from error
-    with lock:
-        while True:
-            packages.check_not_stopped()
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                on_step("waiting for another set-up")
-                time.sleep(0.2)
-            else:
-                break
-        yield
 
 
 def _build(cache: Path, on_step: OnStep) -> None:
@@ -202,17 +196,12 @@ def _sysroot(folder: Path, profile: Profile) -> Path:
     key = hashlib.sha256(json.dumps(files).encode()).hexdigest()[:12]
     sysroot = folder.parent / "sysroots" / f"{profile.name}-{key}"
     if not sysroot.exists():
-        partial = sysroot.with_name(f"{sysroot.name}.{os.getpid()}.partial")
-        shutil.rmtree(partial, ignore_errors=True)
-        for name, text in files.items():
-            (partial / name).parent.mkdir(parents=True, exist_ok=True)
-            (partial / name).write_text(text)
-        for name in ("usr", "lib", "etc"):
-            (partial / name).symlink_to(Path("../../toolchain/root") / name)
-        try:
-            partial.rename(sysroot)
-        except OSError:  # another process made it meanwhile
-            shutil.rmtree(partial)
+        with whole_folder(sysroot) as partial:
+            for name, text in files.items():
+                (partial / name).parent.mkdir(parents=True, exist_ok=True)
+                (partial / name).write_text(text)
+            for name in ("usr", "lib", "etc"):
+                (partial / name).symlink_to(Path("../../toolchain/root") / name)
     return sysroot
 
 

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
 from evaluation import arm64
+from evaluation.arm64 import packages
 from evaluation.arm64.errors import SetupError
 from evaluation.arm64.toolchain import CACHE_VARIABLE, is_set_up, open_toolchain
 from tests.conftest import ROOT, missing
@@ -93,6 +96,20 @@ def test_two_set_ups_at_once_over_a_damaged_cache_leave_one_good_emulator(copied
     assert (copied / "counter.so").read_bytes() == (open_toolchain().folder / "counter.so").read_bytes()
     assert not (cache / "toolchain.partial").exists()
     assert not (cache / "downloads").exists()
+
+
+def test_a_set_up_that_waits_for_another_says_so_and_can_be_stopped(tmp_path, monkeypatch):
+    monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path))
+    said = []
+    with (tmp_path / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        with pytest.raises(KeyboardInterrupt), arm64.set_up_beside(said.append) as future:
+            while len(said) < 2 and not future.done():
+                time.sleep(0.05)
+            raise KeyboardInterrupt
+    with packages.stopped_with_caller():  # the next set-up may run
+        assert future.result(0) == "the set-up of the ARM64 emulator was stopped"
+    assert set(said) == {"waiting for another set-up"}
 
 
 def test_without_the_tools_one_line_names_them(tmp_path):
