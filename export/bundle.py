@@ -7,7 +7,7 @@ import ctypes
 import json
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -39,10 +39,7 @@ def write_bundle(
     Returns:
         The manifest.
     """
-    staging = request.out.parent / f".{request.out.name}.{os.getpid()}"
-    shutil.rmtree(staging, ignore_errors=True)
-    staging.mkdir(parents=True)
-    try:
+    with staged(request.out) as staging:
         for name, entry in MODEL_FILES.items():
             shutil.copyfile(folders[entry["step"]] / name, staging / name)
         for name, step in OTHER_FILES.items():
@@ -56,11 +53,20 @@ def write_bundle(
         manifest["budgets"] = [verdict.to_dict() for verdict in verdicts]
         (staging / REPORT).write_text(render_report(manifest, staging, folders["quality"]), encoding="utf-8")
         manifest["files"][REPORT] = _entry(staging / REPORT)
-        manifest = write_manifest(staging, manifest)
-        swap_in(staging, request.out)
+        return write_manifest(staging, manifest)
+
+
+@contextlib.contextmanager
+def staged(out: Path) -> Iterator[Path]:
+    """Yields a temporary folder beside `out`; it is swapped in when all is written, and removed where not."""
+    staging = out.parent / f".{out.name}.{os.getpid()}"
+    shutil.rmtree(staging, ignore_errors=True)
+    staging.mkdir(parents=True)
+    try:
+        yield staging
+        swap_in(staging, out)
     finally:
         shutil.rmtree(staging, ignore_errors=True)
-    return manifest
 
 
 def _manifest(
