@@ -279,7 +279,6 @@ if __name__ == "__main__":
 
 
 @pytest.mark.exhaustive
-@pytest.mark.slow
 def test_two_exports_from_scratch_are_the_same_to_the_byte(bundle_dir, tmp_path):
     result = run("balanced", "--out", tmp_path / "bundle", POCKET_CACHE=str(tmp_path / "cache"))
     assert result.returncode == 0, result.stderr
