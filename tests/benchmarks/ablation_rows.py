@@ -63,5 +63,5 @@ def result(
 
 
 def variant(name: str, **figures) -> Result:
-    """A row of Option A with one slot exchanged: as a preset's, of random weights."""
+    """A variant: a row as a preset's, of random weights."""
     return replace(result(name, r1=None, trained=False, **figures), kind="variant")
