@@ -16,7 +16,9 @@ from export.request import read_request
 from tests.conftest import ROOT, missing, require_tool
 
 
-def test_where_it_cannot_be_set_up_one_line_says_why_and_the_next_export_makes_up_for_it(exports, tmp_path):
+def test_where_it_cannot_be_set_up_one_line_says_why_and_the_next_export_makes_up_for_it(
+    emulator, exports, tmp_path
+):
     nowhere = {"POCKET_ARM64_CACHE": str(tmp_path / "emulator"), "PATH": str(tmp_path / "no tools")}
     why = "latency of encode: not measured: the ARM64 emulator cannot be set up: apt-get, "
     code, printed, error = exports.run(**nowhere)
