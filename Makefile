@@ -8,6 +8,9 @@ PY     := $(VENV)/bin/python
 PYTEST := $(PY) -m pytest -n 2 --dist loadfile --no-loadscope-reorder --durations=25
 BUNDLE := dist/$(PRESET)
 
+# Many images set it; then each process compiles all that it imports again, for seconds where that is PyTorch.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: help setup export test test-all lint check parity quality bench arm64 android compare ablation advise train fuzz calibration-data clean
 

@@ -21,7 +21,7 @@ LOCAL = "local"
 RETRIES = 3
 """Times that Ray runs a task again whose worker died; a row that fails by itself is not tried again."""
 CONNECT_S = 5.0
-_STORE_BYTES = 80_000_000  # tasks variant a few kilobytes; Ray would set a third of the memory aside
+_STORE_BYTES = 80_000_000  # tasks exchange a few kilobytes; Ray would set a third of the memory aside
 
 
 class ClusterError(InputError):

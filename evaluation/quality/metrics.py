@@ -9,7 +9,7 @@ import functools
 from typing import NamedTuple
 
 import numpy as np
-from scipy import stats
+import scipy  # scipy.stats loads at its first use: it takes a second, and most commands do without
 
 CONFIDENCE = 0.95
 _RESAMPLES = 2000
@@ -57,7 +57,7 @@ def _resamples(count: int) -> np.ndarray:
 
 def wilson(hits: int, total: int) -> Figure:
     """A share of hits with Wilson's score interval, which stays sound near 0 and 1."""
-    interval = stats.binomtest(hits, total).proportion_ci(CONFIDENCE, method="wilson")
+    interval = scipy.stats.binomtest(hits, total).proportion_ci(CONFIDENCE, method="wilson")
     return Figure(hits / total, float(interval.low), float(interval.high))
 
 
@@ -69,7 +69,7 @@ def spearman(one: np.ndarray, other: np.ndarray) -> float:
     """
     if np.ptp(one) == 0 or np.ptp(other) == 0:
         return 0.0
-    return float(stats.spearmanr(one, other).statistic)
+    return float(scipy.stats.spearmanr(one, other).statistic)
 
 
 def pairwise_cosines(rows: np.ndarray) -> np.ndarray:

@@ -50,7 +50,6 @@ def report(bundle_dir) -> dict:
     return found
 
 
-@pytest.mark.slow
 def test_every_test_on_the_jvm_ran_and_passed(report):
     assert sum(found["tests"] for found in report["tests"]) >= 70
     assert all(not found["failed"] and found["skipped"] == 0 for found in report["tests"])
@@ -62,7 +61,6 @@ def parity_rows(report: dict) -> dict[str, dict]:
     return {k.removeprefix(prefix): row for k, row in report["figures"].items() if k.startswith(prefix)}
 
 
-@pytest.mark.slow
 def test_kotlin_computes_what_python_computes(report):
     rows = parity_rows(report)
     assert rows.keys() == PARITY
@@ -71,7 +69,6 @@ def test_kotlin_computes_what_python_computes(report):
     assert cases > 2000 and all(rows[kind]["compared"] > 2 * cases for kind in texts.SOURCES)
 
 
-@pytest.mark.slow
 def test_the_apk_is_signed_small_and_asks_for_nothing(report):
     apk = report["apk"]
     assert Path(apk["path"]).stat().st_size == apk["size_bytes"] <= APK_BYTES
@@ -83,12 +80,10 @@ def test_the_apk_is_signed_small_and_asks_for_nothing(report):
     subprocess.run(["zipalign", "-c", "4", apk["path"]], check=True)
 
 
-@pytest.mark.slow
 def test_the_regions_that_the_app_draws_are_the_encoders(report):
     assert report["figures"]["regions"] == {name: list(box) for name, box in REGION_BOXES.items()}
 
 
-@pytest.mark.slow
 def test_the_app_was_drawn_light_dark_on_phone_and_tablet_right_to_left_and_in_trouble(report):
     names = {Path(name).stem for name in report["screenshots"]}
     assert {"main_phone_light", "main_phone_dark", "main_phone_rtl", "main_tablet_light"} <= names
@@ -160,7 +155,6 @@ def exported(*arguments: object) -> None:
 
 
 @pytest.mark.exhaustive
-@pytest.mark.slow
 def test_kotlin_finds_the_regions_that_python_finds():
     exported("balanced_sam")
     rows = parity_rows(checked(ROOT / "dist" / "balanced_sam"))
@@ -170,7 +164,6 @@ def test_kotlin_finds_the_regions_that_python_finds():
 
 
 @pytest.mark.exhaustive
-@pytest.mark.slow
 def test_kotlin_runs_a_bundle_with_byte_level_bpe(tmp_path):
     config, bundle = tmp_path / "config.json", tmp_path / "bundle"
     config.write_text(json.dumps({"text_model": "roberta_tiny"}))

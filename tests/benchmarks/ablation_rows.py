@@ -11,15 +11,15 @@ from encoder.config import PRESETS
 from tests.made_weights import weights_entry
 
 TINY = {
-    "backbone": "mobilenetv3_small",
+    "backbone": "timm/test_resnet",
     "backbone_pretrained": False,
     "global_projection": "avg_pool_mlp",
     "text_model": "custom_lstm",
     "fusion": "cross_attention_only",
     "image_size": [64, 64],
-    "text_max_length": 8,
+    "text_max_length": 4,
 }
-"""Config keys of an encoder that exports in a quarter of a minute: an LSTM is a layer a token."""
+"""Config keys of an encoder that is quick to export: timm has it for tests, and an LSTM is a layer a token."""
 
 
 def write_sweep(folder: Path, **rows: dict) -> Path:
@@ -63,5 +63,5 @@ def result(
 
 
 def variant(name: str, **figures) -> Result:
-    """A row of Option A with one slot exchanged: as a preset's, of random weights."""
+    """A variant: a row as a preset's, of random weights."""
     return replace(result(name, r1=None, trained=False, **figures), kind="variant")

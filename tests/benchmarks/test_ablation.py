@@ -31,7 +31,7 @@ def run(*arguments: object, **environment: str) -> subprocess.CompletedProcess:
     return subprocess.run(command, cwd=ROOT, env=os.environ | environment, capture_output=True, text=True)
 
 
-def test_rows_are_the_presets_and_option_a_with_one_slot_exchanged():
+def test_rows_are_the_presets_and_variants_of_balanced_in_one_slot():
     rows = {row.name: row for row in all_rows()}
     assert list(rows)[: len(PRESETS)] == list(PRESETS)
     names = {name for row in rows.values() for name in (row.name, *row.also)}
@@ -171,7 +171,7 @@ def workers_in(folder: Path) -> list[str]:
     return found
 
 
-MATRIX = [
+ROWS = [
     result("balanced", m_instructions=36, mb=5, r1=0.84),
     result("fast", m_instructions=12, mb=4, r1=0.70),
     replace(variant("fusion=two_layer_transformer", m_instructions=40, mb=5.5), stale=True),
@@ -180,7 +180,7 @@ MATRIX = [
 
 
 def test_tables_hold_what_was_measured_and_say_what_was_not():
-    cost, accuracy = tables(MATRIX)
+    cost, accuracy = tables(ROWS)
     assert [row[0] for row in cost.rows] == ["balanced", "fast", "fusion=two_layer_transformer †"]
     shown = dict(zip(cost.header, cost.rows[0], strict=True))
     assert shown["parameters, M"] == "6.00" and shown["encoder.tflite, MB"] == "5.00"
@@ -188,28 +188,28 @@ def test_tables_hold_what_was_measured_and_say_what_was_not():
     rated = dict(zip(accuracy.header, accuracy.rows[0], strict=True))
     assert rated["R@1 test"] == "84.0 %" and rated["Spearman"] == "0.840"
     assert [row[0] for row in accuracy.rows] == ["balanced", "fast"]  # random weights have none
-    assert notes(MATRIX)[0] == "lost: step 'tflite' failed: no | such op"
-    assert notes(MATRIX)[-1].startswith("† measured by earlier code")
-    assert verdict_line(MATRIX) == (
+    assert notes(ROWS)[0] == "lost: step 'tflite' failed: no | such op"
+    assert notes(ROWS)[-1].startswith("† measured by earlier code")
+    assert verdict_line(ROWS) == (
         "fewest instructions for the bytes: fast; fewest instructions for the quality: fast, balanced"
     )
 
 
 def test_documents_get_tables_chart_and_results(tmp_path):
-    path, file = tmp_path / "matrix.md", tmp_path / "results.json"
+    path, file = tmp_path / "ablation.md", tmp_path / "results.json"
     path.write_text(f"before\n{docs.BEGIN}\nold figures\n{docs.END}\nafter\n")
-    docs.write_docs(MATRIX, path, file)
+    docs.write_docs(ROWS, path, file)
     text = path.read_text()
     assert text.startswith("before\n") and text.endswith("\nafter\n") and "old figures" not in text
     assert "| balanced | 6.00 |" in text and "no \\| such op" in text
     with Image.open(tmp_path / "images" / docs.CHART) as chart:
         assert chart.format == "PNG" and chart.width > chart.height  # two panels side by side
-    assert results.load(file) == MATRIX
-    docs.write_docs(MATRIX, path, file)
+    assert results.load(file) == ROWS
+    docs.write_docs(ROWS, path, file)
     assert path.read_text() == text
     path.write_text("no marks")
     with pytest.raises(InputError, match="must stand there once"):
-        docs.write_docs(MATRIX, path, file)
+        docs.write_docs(ROWS, path, file)
 
 
 def test_rows_that_did_not_run_keep_their_committed_figures(tmp_path, monkeypatch):

@@ -116,7 +116,6 @@ def test_no_cluster_at_the_address():
 
 
 @pytest.mark.exhaustive
-@pytest.mark.slow
 def test_a_worker_killed_in_the_middle_of_an_export(tmp_path):
     sweep = write_sweep(tmp_path, tiny={"text_max_length": 6})
     command = [
@@ -178,7 +177,6 @@ def cluster(tmp_path):
 
 
 @pytest.mark.exhaustive
-@pytest.mark.slow
 def test_a_cluster_gets_the_code_and_answers(cluster, tmp_path):
     address, token = cluster
     sweep = write_sweep(tmp_path, broken={"backbone": "timm/no_such_model"})

@@ -17,7 +17,7 @@ from tests.conftest import ROOT
 
 FLAGS = ["--no-data", "--no-device", "--weeks", "1", "--prefer", "speed"]
 NAMES = ["small", "medium", "large", "untrained", "unknown"]
-MATRIX = [
+ROWS = [
     result("small", m_instructions=12, mb=4, r1=0.7),
     result("medium", m_instructions=36, mb=4.5, r1=0.8),  # 18 ms; 19.8 at the slowest rate
     result("large", m_instructions=300, mb=30, r1=0.9, parameters=40_000_000),
@@ -25,7 +25,7 @@ MATRIX = [
 ]
 
 
-def advised(data=True, device=True, weeks=52, prefer="speed", rows=MATRIX):
+def advised(data=True, device=True, weeks=52, prefer="speed", rows=ROWS):
     return advise(Answers(data, device, weeks, prefer), NAMES, rows)
 
 
@@ -65,7 +65,7 @@ def test_without_a_device_the_slowest_published_rate_has_to_do():
 
 
 def test_where_nothing_fits_the_nearest_is_named_with_what_it_lacks():
-    advice = advised(weeks=1, rows=MATRIX[2:])
+    advice = advised(weeks=1, rows=ROWS[2:])
     assert not advice.fits and advice.preset == "untrained"
     assert advice.reason.startswith("no preset fits as asked; it is the nearest, but: it takes about 3 weeks")
 

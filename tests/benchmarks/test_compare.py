@@ -48,7 +48,7 @@ def rows(found):
     return {row.name: row for row in found[0].rows}
 
 
-def test_a_real_peer_is_measured(rows):
+def test_a_real_baseline_is_measured(rows):
     ours, real = rows[OURS], rows["dynamic"]
     assert not real.error and real.version and real.how == "its recipe"
     assert 0 < real.file_bytes != rows["float"].file_bytes
@@ -58,7 +58,7 @@ def test_a_real_peer_is_measured(rows):
     assert ours.ratio == 1 and ours.file_bytes == (TINY / "encoder.tflite").stat().st_size
 
 
-def test_a_peer_that_fails_is_a_row_with_its_error(rows):
+def test_a_baseline_that_fails_is_a_row_with_its_error(rows):
     assert rows["crash"].error == "RuntimeError: no kernel for Frobnicate"
     assert rows["after"].error == rows["crash"].error  # it starts from those files
     assert rows["crash"].file_bytes is None and rows["crash"].ratio is None

@@ -89,7 +89,6 @@ def test_contact_sheet_again_gives_the_same_bytes(tmp_path):
     assert (tmp_path / "contact_sheet.webp").read_bytes() == (ROOT / "contact_sheet.webp").read_bytes()
 
 
-@pytest.mark.slow
 def test_one_screen_is_rendered_as_committed(tmp_path):
     for tool in ("chromium", "node", "npm", "fc-list"):
         require_tool(tool)

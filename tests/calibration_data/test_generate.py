@@ -72,7 +72,6 @@ def kill_after(screens, specs, out):
     run.communicate()
 
 
-@pytest.mark.slow
 def test_every_screen_has_an_image_and_a_sample_that_the_reader_accepts(unbroken):
     samples = read_samples(unbroken, splits=("train",), user_embed_dim=USER_DIM)
     assert [sample.id for sample in samples] == [spec["id"] for spec in SPECS]
@@ -86,7 +85,6 @@ def test_every_screen_has_an_image_and_a_sample_that_the_reader_accepts(unbroken
         assert (sample.boxes["input"] is None) == (spec["scene"] == "browse")
 
 
-@pytest.mark.slow
 def test_a_killed_run_goes_on_where_it_was_and_ends_with_the_same_bytes(unbroken, tmp_path):
     out = tmp_path / "out"
     kill_after(2, SPECS, out)
@@ -105,7 +103,6 @@ def test_a_killed_run_goes_on_where_it_was_and_ends_with_the_same_bytes(unbroken
         assert (out / "screens" / name).stat().st_mtime_ns == kept[name]
 
 
-@pytest.mark.slow
 def test_only_a_screen_whose_specification_changed_is_drawn_again(unbroken, tmp_path):
     specs = [*SPECS[:2]]
     generate(specs, tmp_path)
@@ -118,7 +115,6 @@ def test_only_a_screen_whose_specification_changed_is_drawn_again(unbroken, tmp_
     assert images[f"screens/{specs[1]['id']}.webp"] == content(unbroken)[f"screens/{specs[1]['id']}.webp"]
 
 
-@pytest.mark.slow
 def test_another_plan_in_the_same_folder_and_back_again_gives_the_first_pictures(unbroken, tmp_path):
     for specs in (SPECS[:2], [{**spec, "dark": True} for spec in SPECS[:2]], SPECS[:2]):
         generate(specs, tmp_path)
@@ -127,7 +123,6 @@ def test_another_plan_in_the_same_folder_and_back_again_gives_the_first_pictures
         assert content(tmp_path)[name] == content(unbroken)[name]
 
 
-@pytest.mark.slow
 def test_a_screen_that_cannot_be_drawn_stops_a_small_set_but_keeps_the_others(tmp_path):
     broken = {**SPECS[1], "id": "broken", "view": "shop/attic"}
     with pytest.raises(
@@ -140,7 +135,6 @@ def test_a_screen_that_cannot_be_drawn_stops_a_small_set_but_keeps_the_others(tm
     assert len((tmp_path / "samples.jsonl").read_text().splitlines()) == 1
 
 
-@pytest.mark.slow
 def test_a_few_screens_that_show_something_else_than_was_typed_are_left_out_and_named(tmp_path, monkeypatch):
     monkeypatch.setattr("calibration_data.generator.generate.FAILED_SHARE", 0.5)
     wrong = {**SPECS[3], "id": "wrong", "typed": "12\n34"}
@@ -157,7 +151,6 @@ def test_an_empty_set_is_refused_and_leaves_nothing(tmp_path):
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.slow
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="a disk that is full is /dev/full here")
 def test_a_full_disk_is_one_line_that_says_how_to_go_on(tmp_path):
     (tmp_path / "screens").mkdir()

@@ -115,7 +115,9 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 
 
 def main() -> None:
-    """Loads encoders as it is told, JSON line by JSON line: what was loaded, or the error, as JSON lines."""
+    """Loads or exports encoders as it is told, JSON line by JSON line: what came of it, as JSON lines."""
+    import contextlib
+    import io
     import json
     import sys
 
@@ -125,12 +127,16 @@ def main() -> None:
     from encoder import EncoderConfig
     from encoder.sources import find_sources
     from encoder.weights import load_encoder
+    from export.__main__ import main as export
 
     for line in sys.stdin:
         told, began = json.loads(line), time.monotonic()
         try:
             if "hub_download" in told:
                 answer = {"path": hf_hub_download(told["hub_download"], "model.safetensors")}
+            elif "export" in told:
+                with contextlib.redirect_stderr(io.StringIO()) as said:
+                    answer = {"code": export(told["export"]), "error": said.getvalue()}
             else:
                 config = EncoderConfig.from_dict(told["config"])
                 sources = find_sources(config, published=told["published"])

@@ -70,7 +70,7 @@ def test_forgotten_projections_are_found_again_and_a_second_layer_is_no_hindranc
     assert cosine_similarity(embed(student, unseen, texts), right).min() > 0.97
 
 
-def test_parts_of_another_kind_come_near(teacher, material):
+def test_parts_of_another_option_come_near(teacher, material):
     images, known = material
     student = build(replace(SMALL, roi_method="custom_sam_lite", global_projection="avg_pool_mlp"), seed=5)
     student.backbone.load_state_dict(teacher.backbone.state_dict())

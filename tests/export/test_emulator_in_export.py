@@ -9,84 +9,56 @@ import signal
 import socket
 import subprocess
 import sys
-from pathlib import Path
-
-import pytest
 
 from evaluation.arm64.toolchain import cache_dir, is_set_up
 from export import pipeline
 from export.request import read_request
-from export.steps.files import link
-from export.steps.table import STEPS
 from tests.conftest import ROOT, missing, require_tool
 
 
-@pytest.fixture
-def warm(bundle_dir, tmp_path) -> dict[str, str]:
-    """An environment in which every step is cached but `arm64`, and no emulator is set up."""
-    for step, folder in pipeline._folders(read_request("balanced")).items():
-        if step != "arm64":
-            shutil.copytree(
-                folder, tmp_path / "cache" / "export" / folder.name,
-                copy_function=lambda source, target: link(Path(source), Path(target)),
-            )  # fmt: skip
-    return {"POCKET_CACHE": str(tmp_path / "cache"), "POCKET_ARM64_CACHE": str(tmp_path / "emulator")}
-
-
-def start(out: Path, *options: str, **environment: str) -> subprocess.Popen:
-    command = [sys.executable, "-m", "export", "balanced", "--out", str(out), *options]
-    return subprocess.Popen(
-        command,
-        cwd=ROOT,
-        env=os.environ | environment,
-        text=True,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-    )
-
-
-def export(out: Path, *options: str, **environment: str) -> tuple[str, dict]:
-    """Exports; returns what was printed as one line, and the manifest."""
-    process = start(out, *options, **environment)
-    printed, error = process.communicate(timeout=300)
-    assert process.returncode == 0, error
-    return " ".join(printed.split()), json.loads((out / "manifest.json").read_text())
-
-
-def budget(manifest: dict, name: str) -> dict:
-    (found,) = (entry for entry in manifest["budgets"] if entry["name"] == name)
-    return found
-
-
-def test_where_it_cannot_be_set_up_one_line_says_why_and_the_next_export_makes_up_for_it(warm, tmp_path):
-    out, nothing = tmp_path / "bundle", {"PATH": str(tmp_path / "no tools")}
-    printed, manifest = export(out, **warm, **nothing)
-    assert "latency of encode: not measured: the ARM64 emulator cannot be set up: apt-get, " in printed
-    assert "arm64" not in manifest and budget(manifest, "latency of encode")["pass"] is None
-    assert budget(manifest, "encoder.tflite private memory")["value"] % 100_000 == 0
-    printed, _ = export(out, **warm, **nothing)
-    assert "unchanged, nothing to do" in printed and "cannot be set up: apt-get, " in printed
+def test_where_it_cannot_be_set_up_one_line_says_why_and_the_next_export_makes_up_for_it(
+    emulator, exports, tmp_path
+):
+    nowhere = {"POCKET_ARM64_CACHE": str(tmp_path / "emulator"), "PATH": str(tmp_path / "no tools")}
+    why = "latency of encode: not measured: the ARM64 emulator cannot be set up: apt-get, "
+    code, printed, error = exports.run(**nowhere)
+    assert (code, error) == (0, "") and why in printed and "do arm64 (skipped)" in printed
+    assert sorted(exports.ran()) == ["both", "bundle", "first", "second"]
+    printed = exports.run(**nowhere)[1]
+    assert "unchanged, nothing to do" in printed and why in printed and exports.ran() == []
     if not is_set_up():
         missing("the ARM64 emulator is not set up")
-    printed, manifest = export(out, **warm | {"POCKET_ARM64_CACHE": str(cache_dir())})
-    assert budget(manifest, "latency of encode")["value"] > 0
-    assert all(entry["value"] is not None for entry in manifest["budgets"])
-    assert printed.count("(unchanged)") == len(STEPS) - 1  # all but `arm64`
+    code, printed, error = exports.run(POCKET_ARM64_CACHE=str(cache_dir()))
+    assert (code, error) == (0, "") and "not measured" not in printed and printed.count("(unchanged)") == 3
+    assert exports.ran() == ["arm64", "bundle"]
 
 
-def test_no_arm64_sets_nothing_up_and_says_so(warm, tmp_path):
-    printed, manifest = export(tmp_path / "bundle", "--no-arm64", **warm)
-    assert "latency of encode: not measured: --no-arm64" in printed
-    assert "arm64" not in manifest and not (tmp_path / "emulator").exists()
+def test_no_arm64_sets_nothing_up_and_says_so(bundle_dir, tmp_path):
+    """A whole bundle, of the default export's steps."""
+    cache, out = tmp_path / "cache" / "export", tmp_path / "bundle"
+    for step, folder in pipeline._folders(read_request("balanced")).items():
+        if step != "arm64":
+            shutil.copytree(folder, cache / folder.name)
+    own = {"POCKET_CACHE": str(cache.parent), "POCKET_ARM64_CACHE": str(tmp_path / "emulator")}
+    command = [sys.executable, "-m", "export", "balanced", "--out", str(out), "--no-arm64"]
+    ended = subprocess.run(command, cwd=ROOT, env=os.environ | own, capture_output=True, text=True)
+    assert ended.returncode == 0, ended.stderr
+    assert "latency of encode: not measured: --no-arm64" in " ".join(ended.stdout.split())
+    manifest = json.loads((out / "manifest.json").read_text())
+    budgets = {budget["name"]: budget for budget in manifest["budgets"]}
+    assert "arm64" not in manifest and budgets["latency of encode"]["pass"] is None
+    assert budgets["encoder.tflite private memory"]["value"] % 100_000 == 0
+    assert not (tmp_path / "emulator").exists()
 
 
-def test_an_interrupted_set_up_ends_at_once_with_what_it_started(warm, tmp_path):
+def test_an_interrupted_set_up_ends_at_once_with_what_it_started(exports, tmp_path):
     require_tool("apt-get")
-    with socket.create_server(("127.0.0.1", 0)) as silent:  # a network that does not answer
-        address = f"http://127.0.0.1:{silent.getsockname()[1]}"
-        process = start(tmp_path / "bundle", **warm, http_proxy=address, https_proxy=address)
-        silent.settimeout(60)
-        connection, _ = silent.accept()
+    with socket.create_server(("127.0.0.1", 0)) as unanswering:  # a network that does not answer
+        address = f"http://127.0.0.1:{unanswering.getsockname()[1]}"
+        proxies = {"http_proxy": address, "https_proxy": address}
+        process = exports.start(POCKET_ARM64_CACHE=str(tmp_path / "emulator"), **proxies)
+        unanswering.settimeout(60)
+        connection, _ = unanswering.accept()
         process.send_signal(signal.SIGINT)
         _, error = process.communicate(timeout=10)
         connection.settimeout(10)
@@ -94,5 +66,5 @@ def test_an_interrupted_set_up_ends_at_once_with_what_it_started(warm, tmp_path)
             pass  # until apt is gone
         connection.close()
     assert process.returncode == 130 and error.count("\n") == 1
-    assert not (tmp_path / "bundle").exists()
+    assert exports.made() == "" and exports.left_behind() == []
     assert not (tmp_path / "emulator" / "toolchain").exists()

@@ -97,7 +97,7 @@ def test_other_backbones_pass_untouched():
 
 
 @torch.no_grad()
-def test_silent_blocks_are_dropped_and_nothing_changes():
+def test_disabled_blocks_become_identities_and_nothing_changes():
     encoder = build({}, seed=4)
     _stir_norms(encoder)
     disable_blocks(encoder.backbone, ["stages_0.0", "stages_1.2"])
@@ -110,7 +110,7 @@ def test_silent_blocks_are_dropped_and_nothing_changes():
     assert type(encoder.backbone.features.get_submodule("stages_0.0")) is not nn.Identity
 
 
-def test_silencing_a_block_that_is_none_lists_those_that_are():
+def test_disabling_a_block_that_is_none_lists_those_that_are():
     with pytest.raises(ValueError, match=r"no residual block 'stages_2\.0'; it has: " + ", ".join(RESIDUAL)):
         disable_blocks(build({}).backbone, ["stages_0.0", "stages_2.0"])
     with pytest.raises(ValueError, match="it has: none"):

@@ -37,7 +37,6 @@ def bundle(request, bundle_dir) -> Bundle:
     return Bundle.load(bundle_dir.parent / request.param, verify=True)
 
 
-@pytest.mark.slow
 def test_every_engine_and_precision_passes_parity(bundle):
     rows = bundle.manifest["parity"]
     assert {(row["engine"], row["precision"]) for row in rows} == {
@@ -46,7 +45,6 @@ def test_every_engine_and_precision_passes_parity(bundle):
     assert all(row["passed"] for row in rows)
 
 
-@pytest.mark.slow
 def test_the_budgets_say_who_is_too_large(bundle):
     budgets = {budget["name"]: budget for budget in bundle.manifest["budgets"]}
     large = bundle.manifest["preset"] == "high_performance"
@@ -56,7 +54,6 @@ def test_the_budgets_say_who_is_too_large(bundle):
         assert export("check", "high_performance").returncode == 1
 
 
-@pytest.mark.slow
 @pytest.mark.exhaustive
 @pytest.mark.parametrize("bundle", LIMITS, indirect=True)
 def test_small_presets_keep_to_their_numbers(bundle):
@@ -71,7 +68,6 @@ def test_small_presets_keep_to_their_numbers(bundle):
         assert sum(costs[part] for part in ("vision", "text", "fuse")) <= m_instructions
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("engine", ENGINES)
 def test_the_runtime_computes_what_pytorch_did(bundle, engine):
     with np.load(bundle.file("golden.npz")) as golden:
@@ -82,7 +78,6 @@ def test_the_runtime_computes_what_pytorch_did(bundle, engine):
     np.testing.assert_allclose(encoder.encode(image, text, user), expected, atol=1e-4)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(("precision", "limit"), [("fp32", 1e-5), ("int8", 0.02)])
 @pytest.mark.parametrize("engine", ENGINES)
 def test_the_runtime_finds_the_regions(bundle, engine, precision, limit):
@@ -102,7 +97,6 @@ def test_the_runtime_finds_the_regions(bundle, engine, precision, limit):
 
 
 @pytest.mark.exhaustive
-@pytest.mark.slow
 @torch.no_grad()
 @pytest.mark.parametrize("bundle", ["high_performance"], indirect=True)
 @pytest.mark.parametrize("engine", ENGINES)
@@ -127,7 +121,6 @@ def test_minilm_embeds_sentences_as_transformers_does(bundle, engine):
 
 
 @pytest.mark.exhaustive
-@pytest.mark.slow
 def test_robertas_tokenizer_travels_with_its_bundle(tmp_path):
     config, out = tmp_path / "config.json", tmp_path / "bundle"
     config.write_text(json.dumps({"text_model": "roberta_tiny"}))

@@ -40,7 +40,7 @@ MODEL_CODE = [
 
 
 def plan_with(*path_and_value: object) -> dict:
-    """The preset's recipe with one value exchanged."""
+    """The preset's recipe with one value changed."""
     *path, key, value = path_and_value
     recipe = copy.deepcopy(BALANCED)
     part = recipe
@@ -194,8 +194,8 @@ def test_other_expressions_take_no_time_even_where_they_fail(pattern):
     assert time.perf_counter() - begin < 10
 
 
-def test_whether_idle_rules_are_dropped_decides_what_is_exported(tmp_path):
-    """The default recipe as a file of one's own has the same rules, but none of them may be idle."""
+def test_whether_unmatched_rules_are_dropped_decides_what_is_exported(tmp_path):
+    """The default recipe as a file of one's own has the same rules, but none of them may match nothing."""
     config = tmp_path / "config.json"
     config.write_text("{}")
     general = read_request("mine", config_file=config, out=tmp_path / "out")

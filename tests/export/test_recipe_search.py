@@ -1,4 +1,4 @@
-"""The recipe search: which layers change together, which are the most sensitive, and that trials measure real files."""
+"""The recipe search: which layers change together, which are the most sensitive, and that candidates are measured as real files."""
 
 import json
 import re
@@ -43,7 +43,7 @@ def test_layers_of_a_unit_change_together(layer, unit):
     assert unit_of(layer) == unit
 
 
-def test_groups_hold_what_the_plan_computes_in_integers():
+def test_groups_hold_what_the_recipe_computes_in_integers():
     found = [
         ("vision", "CONV_2D", "net/a.Stem_stem/b.Conv_conv;"),
         ("vision", "SOFTMAX", "net/a.Stem_stem/b.Softmax_x;"),
@@ -72,7 +72,7 @@ def test_the_most_sensitive_gain_much_accuracy_for_few_instructions():
     assert [row.group.name for row in most_sensitive(rows)] == ["free", "cheap", "dear"]
 
 
-def test_the_cheapest_plan_within_the_limits_wins():
+def test_the_cheapest_recipe_within_the_limits_wins():
     limits = {"cosine_min": 0.95, "file_bytes": 4_500_000}
     points = [
         Point("bad", (), _trial(10, 0.9)),
@@ -128,7 +128,7 @@ def test_a_linear_layer_is_also_tried_with_ranges_of_its_own():
     assert all(row.precision == "float" for row in found.sensitivities if row.group.name == "quiet")
 
 
-def test_the_picture_shows_every_plan(tmp_path):
+def test_the_picture_shows_every_recipe(tmp_path):
     points = (Point("given", (), _trial(30)), Point("+stem", ("stem",), _trial(31)))
     found = Search("a76", {"cosine_min": 0.9, "file_bytes": 1}, (), points, "given", RECIPE)
     draw(found.to_dict(), tmp_path / "front.png")
@@ -141,7 +141,7 @@ def test_explaining_needs_a_committed_search(capsys, monkeypatch, tmp_path):
     assert "no search is committed" in capsys.readouterr().err
 
 
-def test_the_committed_search_explains_the_committed_plan(capsys):
+def test_the_committed_search_explains_the_committed_recipe(capsys):
     """Its recipe is the cheapest that was tried of those within the limits."""
     assert main(["search", "balanced", "--explain"]) == 0
     found = json.loads((RECIPES / "balanced.search.json").read_text())
@@ -176,7 +176,7 @@ def test_the_committed_recipe_is_the_one_that_the_search_chose(bundle_dir):
 
 
 @pytest.mark.exhaustive
-def test_a_trial_measures_a_real_file_on_the_emulated_phone(bundle_dir, tmp_path):
+def test_a_candidate_is_measured_as_a_real_file_on_the_emulated_phone(bundle_dir, tmp_path):
     source = bundle_dir / "encoder_fp32.tflite"
     with np.load(bundle_dir / "golden.npz", allow_pickle=False) as golden:
         arrays = {name: array[:9] for name, array in golden.items()}

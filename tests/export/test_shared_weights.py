@@ -13,7 +13,7 @@ from export.quantize.tflite import quantize_tflite
 from runtime.engines import open_model
 
 WIDTH = 16
-PLAN = TfliteRecipe("fp32", "min_max", (Rule(".*", ("FULLY_CONNECTED",), "static_int8"),))
+RECIPE = TfliteRecipe("fp32", "min_max", (Rule(".*", ("FULLY_CONNECTED",), "static_int8"),))
 
 
 class TwiceAndOnce(nn.Module):
@@ -38,7 +38,7 @@ def files(tmp_path_factory):
         signature.convert().export(str(source))
     random = np.random.default_rng(0)
     samples = [{"x": random.normal(size=(1, WIDTH)).astype(np.float32)} for _ in range(32)]
-    quantize_tflite(source, PLAN, {"main": samples}, target)
+    quantize_tflite(source, RECIPE, {"main": samples}, target)
     return source, target, samples
 
 

@@ -1,4 +1,4 @@
-"""What is done to the quantized .tflite after the quantizer: packed words, short names, bytes in place of floats."""
+"""What is done to the quantized .tflite after the quantizer: packed embeddings, no tensor names, bytes in place of floats."""
 
 import numpy as np
 import pytest
@@ -58,8 +58,8 @@ def test_a_table_of_odd_width_is_refused():
 
 @torch.no_grad()
 @pytest.mark.parametrize("bits", [4, 6])
-def test_a_packed_lookup_gives_the_text_tower_its_rounded_words(bundle, golden, bits):
-    """Against PyTorch with the same words rounded, through LiteRT, nothing else quantized."""
+def test_a_packed_lookup_gives_the_text_tower_its_quantized_embeddings(bundle, golden, bits):
+    """Against PyTorch with the same embeddings quantized, through LiteRT, nothing else quantized."""
     model = flatbuffer_utils.read_model(str(bundle.path / "encoder_fp32.tflite"))
     assert pack_lookups(model, SCHEMA, "text", bits) == 1
     content = bytes(flatbuffer_utils.convert_object_to_bytearray(model))
@@ -71,7 +71,7 @@ def test_a_packed_lookup_gives_the_text_tower_its_rounded_words(bundle, golden, 
     np.testing.assert_allclose(_run(content, "text", **inputs), expected, atol=1e-4)
 
 
-def test_lookups_that_the_plan_does_not_name_stay(bundle):
+def test_lookups_that_the_recipe_does_not_name_stay(bundle):
     model = flatbuffer_utils.read_model(str(bundle.path / "encoder_fp32.tflite"))
     assert pack_lookups(model, SCHEMA, "no such layer") == 0
 

@@ -127,7 +127,6 @@ def test_kept_results_depend_on_the_engines():
 
 
 @pytest.mark.exhaustive
-@pytest.mark.slow
 def test_a_step_opens_no_file_and_asks_for_nothing_that_its_key_does_not_cover(bundle_dir, tmp_path):
     """All steps for real: a tiny encoder up to its parity, then those that measure the default one."""
     config = tmp_path / "config.json"

@@ -118,15 +118,15 @@ def endurance(bundle: Path, seed: int, count: int, on_trial: OnTrial) -> None:
     screens = [chooser.integers(0, 256, (96, 48, 3), dtype=np.uint8) for _ in range(8)]
     encoder = ScreenEncoder.load(bundle)
     expected = [encoder.encode(screen, "see") for screen in screens]
-    settled = 0
+    before = 0
     for number in range(count):
         place = number % len(screens)
         same = np.array_equal(encoder.encode(screens[place], "see"), expected[place])
         encoder.encode_text(f"see you at {number}")
         if number == count // 10:
-            settled = private_bytes()
+            before = private_bytes()
         on_trial(number, "" if same else "another embedding than the first time")
-    grown = private_bytes() - settled
+    grown = private_bytes() - before
     on_trial(count, "" if grown < 1_000_000 else f"private memory grew by {grown / 1e6:.1f} MB")
 
 

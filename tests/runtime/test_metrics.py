@@ -36,13 +36,13 @@ def test_mean_centred_cosine_sees_what_plain_cosine_hides():
     assert metrics.mean_centred_cosine(swapped, golden) == pytest.approx([-1.0, -1.0])
 
 
-def test_identification_counts_rows_nearest_to_their_own():
+def test_self_retrieval_counts_rows_nearest_to_their_own():
     golden = np.eye(4)
     assert metrics.self_retrieval(golden, golden) == 1.0
     assert metrics.self_retrieval(golden[[1, 0, 2, 3]], golden) == 0.5
 
 
-def test_identification_takes_a_tie_of_equal_golden_rows_as_found():
+def test_self_retrieval_takes_a_tie_of_equal_golden_rows_as_found():
     golden = np.array([[0.1, 0.7], [0.1, 0.7], [0.5, 0.3]], np.float32)
     assert metrics.self_retrieval(golden, golden) == 1.0
 

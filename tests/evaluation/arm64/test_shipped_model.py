@@ -52,7 +52,6 @@ def test_the_gate_fails_for_a_model_with_an_extra_layer(toolchain, bundle_dir, t
 
 
 @pytest.mark.exhaustive
-@pytest.mark.slow
 def test_a_published_time_is_predicted(toolchain, tmp_path):
     network, profile = "MobileNet V3-Small", choose(["pixel3a"])[0]
     path = networks.build(network, "fp32", cache_dir() / "networks")

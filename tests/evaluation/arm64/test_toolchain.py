@@ -77,7 +77,6 @@ def test_an_unreadable_or_foreign_stamp_counts_as_not_set_up(copied, content: by
 
 
 @pytest.mark.exhaustive
-@pytest.mark.slow
 def test_two_set_ups_at_once_over_a_damaged_cache_leave_one_good_emulator(copied):
     replace(copied / "counter.so", b"not a library")
     cache = copied.parent

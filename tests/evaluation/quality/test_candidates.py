@@ -18,7 +18,7 @@ def typed(number: int, split: str = "test") -> Sample:
 
 
 def action(number: int) -> Sample:
-    """One of four actions, in one of ten wordings."""
+    """One of four actions, in one of ten paraphrases."""
     return Sample(id=f"action-{number}", split="test", image=Path("x"), text="",
                   target=f"action {number % 4}, said so: {number // 4 % 10}", target_group=f"action {number % 4}")  # fmt: skip
 
@@ -43,7 +43,7 @@ def test_no_wrong_one_is_right_too(sets):
         assert sample.target_group not in [GROUPS.get(text) for text in texts[1:]]
 
 
-def test_siblings_are_among_them_and_the_rest_is_of_the_same_split_where_it_can_be(sets):
+def test_hard_negatives_are_among_them_and_the_rest_is_of_the_same_split_where_it_can_be(sets):
     for sample, texts in zip(SAMPLES, sets, strict=True):
         siblings = [text for text in texts if text in sample.siblings]
         assert len(siblings) == (SIBLINGS if sample.siblings else 0)
@@ -53,7 +53,7 @@ def test_siblings_are_among_them_and_the_rest_is_of_the_same_split_where_it_can_
             assert {f"unseen_kit text number {n} bye" for n in range(60)} <= set(texts)
 
 
-def test_siblings_are_chosen_by_lot(sets):
+def test_hard_negatives_are_chosen_by_lot(sets):
     endings = [text.rsplit(" ", 1)[1] for texts in sets[:230] for text in texts[1 : 1 + SIBLINGS]]
     assert all(endings.count(ending) > 60 for ending in ("please", "lol", "ok", "!!", "thanks"))
 

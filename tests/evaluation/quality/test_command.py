@@ -67,7 +67,7 @@ def test_retrieval_is_what_an_app_would_get_by_ranking(report, contexts, engine,
             assert found[name][1] <= value <= found[name][2]
 
 
-def test_kinds_sentences_and_spread(report, contexts, split_folder):
+def test_screen_class_sentences_and_mean_pairwise_cosine(report, contexts, split_folder):
     encoder = ScreenEncoder.load(TINY, "tflite", "int8")
     row = next(row for row in report["engines"] if (row["engine"], row["precision"]) == ("tflite", "int8"))
     captions = json.loads((split_folder / "captions.json").read_text())
@@ -93,7 +93,7 @@ def test_kinds_sentences_and_spread(report, contexts, split_folder):
     )
 
 
-def test_what_int8_keeps_is_measured_against_the_float_tflite(report):
+def test_retention_of_int8_is_measured_against_the_float_tflite(report):
     rows = {(row["engine"], row["precision"]): row for row in report["engines"]}
     assert list(rows) == [("tflite", "fp32"), ("tflite", "int8"), ("onnx", "fp32"), ("onnx", "int8")]
     for engine in ("tflite", "onnx"):

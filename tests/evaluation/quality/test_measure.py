@@ -149,7 +149,7 @@ def test_fidelity_names_the_screen_and_the_text_that_are_furthest_off(split, wor
         assert found[name]["p1"] == pytest.approx(cosine + min(second, 1) * (1 - cosine), abs=1e-6)
 
 
-def test_kept_is_a_share_of_the_reference():
+def test_retention_is_a_share_of_the_reference():
     def row(value: float) -> dict:
         figures = {"all": {"r1": [value, 0, 1], "r5": [value, 0, 1], "mrr": [value, 0, 1]}}
         accuracy = {"accuracy": {"all": [value, 0, 1]}}

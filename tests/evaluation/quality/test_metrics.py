@@ -73,7 +73,7 @@ def test_tail_is_the_least_and_its_place_and_percentiles_between_sorted_values(r
     assert found.mean == pytest.approx(sum(values) / count)
 
 
-def test_spread_and_cosines_are_those_of_all_pairs(random):
+def test_cosines_and_their_mean_are_those_of_all_pairs(random):
     rows = random.normal(size=(30, 8)) + 1
     unit = rows / np.linalg.norm(rows, axis=1, keepdims=True)
     pairs = [float(unit[i] @ unit[j]) for i in range(30) for j in range(i + 1, 30)]

@@ -1,4 +1,4 @@
-"""Products of two activations: what LiteRT's INT8 makes of them on a core without the dot product."""
+"""Activation-by-activation matmuls: what LiteRT's INT8 makes of them on a core without the dot product."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from export.quantize.layers import layer_precisions
 from export.quantize.recipe import Rule, TfliteRecipe
 from runtime.engines import open_model
 
-PLAN = TfliteRecipe("fp32", "min_max", (Rule(".*", ("FULLY_CONNECTED",), "static_int8"),))
+RECIPE = TfliteRecipe("fp32", "min_max", (Rule(".*", ("FULLY_CONNECTED",), "static_int8"),))
 
 
 class Pool(nn.Module):
@@ -34,7 +34,7 @@ class Pool(nn.Module):
 def made(tmp_path_factory):
     """Quantizes the pool; returns the file of each way to do it, and the folder of its inputs."""
     torch.manual_seed(0)
-    folder = tmp_path_factory.mktemp("products")
+    folder = tmp_path_factory.mktemp("matmuls")
     random = np.random.default_rng(0)
     masks = random.normal(-6, 4, (8, 1, 4, 256)).astype(np.float32)
     pixels = random.normal(-1, 1, (8, 1, 16, 256)).astype(np.float32)
@@ -44,10 +44,10 @@ def made(tmp_path_factory):
         arguments = {name: torch.from_numpy(array) for name, array in samples[0].items()}
         litert_torch.signature("main", Pool().eval(), (), arguments).convert().export(str(source))
     files = {"ours": folder / "ours.tflite", "naive": folder / "naive.tflite"}
-    tflite.quantize_tflite(source, PLAN, {"main": samples}, files["ours"])
+    tflite.quantize_tflite(source, RECIPE, {"main": samples}, files["ours"])
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(tflite, "activation_matmuls", lambda path: [])
-        tflite.quantize_tflite(source, PLAN, {"main": samples}, files["naive"])
+        tflite.quantize_tflite(source, RECIPE, {"main": samples}, files["naive"])
     np.savez(folder / "inputs.npz", masks=masks[:, 0], pixels=pixels[:, 0])
     return files, folder / "inputs.npz"
 
