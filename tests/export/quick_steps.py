@@ -26,7 +26,7 @@ RAN, BEFALLS = "QUICK_RAN", "QUICK_BEFALLS"
 
 def do(request, folders, out: Path) -> None:
     """Does the step that the folder is named after: writes what it was given, and the seed."""
-    name = out.name.partition("-")[0]
+    name = out.name.strip(".").partition("-")[0]
     given = [(folders[need] / "made").read_text() for need in NEEDS[name]]
     (out / "made").write_text(f"{name}({', '.join([*given, str(request.seed)])})")
     _begin(name, out)
