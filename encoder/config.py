@@ -53,7 +53,7 @@ class EncoderConfig:
     """Names one option for each slot of the encoder, with its sizes.
 
     Attributes:
-        backbone: what turns the screen into feature maps (`vision.py`).
+        backbone: what turns the screen into feature maps (`backbone.py`).
         backbone_pretrained: take published weights of backbone and text model, where none are trained.
         roi_method: how the four regions of the screen become tokens (`regions.py`).
         global_projection: how the whole screen becomes a token (`global_view.py`).

@@ -53,13 +53,20 @@ def check_options(config: EncoderConfig) -> None:
 def options(slot: str) -> dict[str, dict[str, Any]]:
     """Returns what the options of a slot declare: by name, the literals among their class's attributes."""
     file, table = SLOTS[slot]
-    body = ast.parse((Path(__file__).parent / file).read_text(encoding="utf-8")).body
-    classes = {node.name: node for node in body if isinstance(node, ast.ClassDef)}
+    body = _parsed(file)
+    imported = [node.module.split(".") for node in body if isinstance(node, ast.ImportFrom)]
+    files = ["/".join(module[1:]) + ".py" for module in imported if module[:2] == ["encoder", "modules"]]
+    nodes = [node for statements in (*map(_parsed, files), body) for node in statements]
+    classes = {node.name: node for node in nodes if isinstance(node, ast.ClassDef)}
     (listed,) = (node.value for node in body if isinstance(node, ast.AnnAssign) and node.target.id == table)
     return {
         ast.literal_eval(key): _literals(classes.get(getattr(value, "id", None)))
         for key, value in zip(listed.keys, listed.values, strict=True)
     }
+
+
+def _parsed(file: str) -> list[ast.stmt]:
+    return ast.parse((Path(__file__).parent / file).read_text(encoding="utf-8")).body
 
 
 def _literals(option: ast.ClassDef | None) -> dict[str, Any]:

@@ -73,13 +73,7 @@ def find_sources(config: EncoderConfig, *, file: Path | None = None, published: 
             be had.
     """
     if file is not None:
-        if not file.is_file():
-            raise WeightsError(f"{file}: no such weights file")
-        try:
-            with safe_open(file, "numpy"):  # reads the header alone, without torch
-                pass
-        except (SafetensorError, OSError, ValueError) as error:
-            raise WeightsError(f"{file}: not a readable safetensors file ({error})") from error
+        check_file(file)
         return Sources(Source(FILE, file.name, file))
     committed = committed_sources(config)
     if not published and (committed.whole or not config.backbone_pretrained):
@@ -94,6 +88,21 @@ def find_sources(config: EncoderConfig, *, file: Path | None = None, published: 
             + ("; ".join(notes) or f"none are published for {config.backbone} and {config.text_model}")
         )
     return Sources(None, found, notes)
+
+
+def check_file(file: Path) -> None:
+    """Refuses a file of weights that is missing, or none of safetensors; loads no torch.
+
+    Raises:
+        WeightsError: it is.
+    """
+    if not file.is_file():
+        raise WeightsError(f"{file}: no such weights file")
+    try:
+        with safe_open(file, "numpy"):  # reads the header alone
+            pass
+    except (SafetensorError, OSError, ValueError) as error:
+        raise WeightsError(f"{file}: not a readable safetensors file ({error})") from error
 
 
 def committed_sources(config: EncoderConfig) -> Sources:

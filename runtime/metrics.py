@@ -1,4 +1,4 @@
-"""How close an engine's outputs are to PyTorch's. Pure numpy, float64 inside.
+"""How close an engine's outputs are to PyTorch's, and how well embeddings rank. Pure numpy, float64 inside.
 
 `values` and `golden` are arrays [N, ...] of one shape; each sample is compared as one flat row.
 """
@@ -15,7 +15,13 @@ def _rows(values: np.ndarray, golden: np.ndarray) -> tuple[np.ndarray, np.ndarra
     return values.reshape(len(values), -1), golden.reshape(len(golden), -1)
 
 
-def _unit(rows: np.ndarray) -> np.ndarray:
+def normalized(rows: np.ndarray) -> np.ndarray:
+    """Rows of length 1, float64; a row of zeros stays one.
+
+    Args:
+        rows: [N, D].
+    """
+    rows = np.asarray(rows, np.float64)
     norms = np.linalg.norm(rows, axis=1, keepdims=True)
     return np.divide(rows, norms, out=np.zeros_like(rows), where=norms != 0)
 
@@ -34,7 +40,7 @@ def cosine(values: np.ndarray, golden: np.ndarray) -> np.ndarray:
     """
     values, golden = _rows(values, golden)
     both_zero = ~values.any(axis=1) & ~golden.any(axis=1)
-    return np.where(both_zero, 1.0, (_unit(values) * _unit(golden)).sum(axis=1))
+    return np.where(both_zero, 1.0, (normalized(values) * normalized(golden)).sum(axis=1))
 
 
 def mean_centred_cosine(values: np.ndarray, golden: np.ndarray) -> np.ndarray:
@@ -61,5 +67,28 @@ def self_retrieval(values: np.ndarray, golden: np.ndarray) -> float:
     """
     values, golden = _rows(values, golden)
     mean = golden.mean(axis=0)
-    similarity = _unit(values - mean) @ _unit(golden - mean).T  # [N, N]
+    similarity = normalized(values - mean) @ normalized(golden - mean).T  # [N, N]
     return float(np.mean(np.diagonal(similarity) >= similarity.max(axis=1) - _TIE))
+
+
+def right_ranks(scores: np.ndarray) -> np.ndarray:
+    """The place of the right candidate, which is the first of each row; a tie counts against it.
+
+    Args:
+        scores: [N, C], higher is better.
+
+    Returns:
+        int64 [N], from 1 to C.
+    """
+    right = scores[:, :1]
+    return 1 + np.count_nonzero(~(scores[:, 1:] < right), axis=1)
+
+
+def mean_pairwise_cosine(rows: np.ndarray) -> float:
+    """Mean cosine of all pairs of different rows: 1 where all are alike, about 0 where they fill the space.
+
+    Args:
+        rows: [N, D], N > 1.
+    """
+    unit, count = normalized(rows), len(rows)
+    return float((np.square(unit.sum(axis=0)).sum() - np.square(unit).sum()) / (count * (count - 1)))

@@ -1,20 +1,25 @@
-"""A step's draw as tensors: pixels, word pieces, users, and which candidates are right or do not count."""
+"""A step's draw as tensors: pixels, word pieces, users, and which candidates are right or do not count.
+
+Where the vision part is frozen, a feature cache of screen tokens stands for the pixels.
+"""
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn.functional import avg_pool2d
+from torch.nn.utils.rnn import pad_sequence
 
-from calibration_data.region_cells import region_boxes
 from calibration_data.samples import Sample
 from encoder.model import Encoder
+from encoder.train.kernels import fused
 from encoder.train.sampling import Draw
-from encoder.train.text_data import pad, token_ids
+from encoder.train.screens import Screens, augment
+from runtime.files import write_atomically
 from runtime.tokenizers import Tokenizer
 
 TEXT_CHUNK = 256
@@ -23,6 +28,17 @@ gradient as large as the table of word vectors, so there are few."""
 
 REMEMBERED = 200_000
 """Texts whose word pieces are kept: many come again."""
+
+ATTRIBUTES = ("kind", "view", "keyboard", "dark")
+"""What the auxiliary heads tell from the screen, in the order of `ContextBatch.attributes`."""
+
+VIEWS = 3
+"""Of each screen: as it is, and as other phones would show it."""
+SCREENS_AT_ONCE = 64
+NOISE = 0.15
+"""Added to every number, as a part of its token's deviation: about what quantization does to a token."""
+VISION = ("backbone.", "regions.", "global_view.")
+"""Beginnings of the names of parameters that the tokens depend on."""
 
 
 @dataclass(frozen=True)
@@ -89,29 +105,22 @@ class Collator:
     """Turns draws into tensors.
 
     Args:
-        samples: that the draws' rows mean.
-        pixels: uint8 [M, H, W, 3].
-        rows: int64 [N], the pixels of each sample.
+        screens: that the draws' rows mean.
         tokenizer: of the encoder.
     """
 
-    def __init__(self, samples: Sequence[Sample], pixels: np.ndarray, rows: np.ndarray, tokenizer: Tokenizer):
-        self.pixels, self.pixel_rows, self.tokenizer = pixels, rows, tokenizer
-        self.boxes = torch.tensor([region_boxes(sample) for sample in samples])
+    def __init__(self, screens: Screens, tokenizer: Tokenizer):
+        self.screens, self.tokenizer = screens, tokenizer
+        found = [_attributes(sample) for sample in screens.samples]
         self.classes = {
-            name: sorted({_attributes(sample)[name] for sample in samples}) for name in ATTRIBUTES
+            name: sorted(set(labels))
+            for name, labels in zip(ATTRIBUTES, zip(*found, strict=True), strict=True)
         }
+        places = [{label: place for place, label in enumerate(known)} for known in self.classes.values()]
         self.labels = torch.tensor(
-            [
-                [self.classes[name].index(_attributes(sample)[name]) for name in ATTRIBUTES]
-                for sample in samples
-            ]
+            [[known[label] for known, label in zip(places, labels, strict=True)] for labels in found]
         )
         self._known: dict[str, np.ndarray] = {}
-
-    def images(self, rows: np.ndarray) -> Tensor:
-        """Returns screens of samples, uint8 [len(rows), H, W, 3]."""
-        return torch.from_numpy(self.pixels[self.pixel_rows[rows]])
 
     def texts(self, texts: Sequence[str]) -> Texts:
         """Cuts texts into word pieces."""
@@ -141,8 +150,8 @@ class Collator:
         also_fits = ((views[:, None] == views) | of_kind).fill_diagonal_(False)
         return ContextBatch(
             rows=torch.from_numpy(draw.rows),
-            image=self.images(draw.rows),
-            boxes=self.boxes[draw.rows],
+            image=self.screens.images(draw.rows),
+            boxes=self.screens.boxes[draw.rows],
             attributes=self.labels[draw.rows],
             screen=torch.tensor([context.screen for context in contexts]),
             texts=self.texts([*typed, *offered, *draw.captions, "", *draw.kinds]),
@@ -163,18 +172,9 @@ class Collator:
         return ignored
 
 
-ATTRIBUTES = ("kind", "view", "keyboard", "dark")
-"""What the auxiliary heads tell from the screen, in the order of `ContextBatch.attributes`."""
-
-
-def _attributes(sample: Sample) -> dict[str, str]:
-    values = {
-        "kind": sample.kind,
-        "view": sample.view,
-        "keyboard": sample.keyboard or "",
-        "dark": sample.dark,
-    }
-    return {name: str(value) for name, value in values.items()}
+def _attributes(sample: Sample) -> list[str]:
+    """A sample's label of each of ATTRIBUTES."""
+    return [sample.kind, sample.view, sample.keyboard or "", str(sample.dark)]
 
 
 def _numbered(values: Sequence) -> np.ndarray:
@@ -182,6 +182,73 @@ def _numbered(values: Sequence) -> np.ndarray:
     return np.array([numbers.setdefault(value, len(numbers)) for value in values])
 
 
-def half_resolution(image: Tensor) -> Tensor:
-    """Halves screens, [B, H, W, 3] of bytes or floats, to float32 [B, H / 2, W / 2, 3]."""
-    return avg_pool2d(image.permute(0, 3, 1, 2).float(), 2).permute(0, 2, 3, 1)
+def token_ids(tokenizer: Tokenizer, text: str) -> np.ndarray:
+    """Ids of a text without padding, int32 [L]."""
+    ids, mask = tokenizer.encode(text)
+    return ids[: int(mask.sum())]
+
+
+def pad(ids: Sequence[np.ndarray]) -> tuple[Tensor, Tensor]:
+    """Stacks ids of different lengths: input_ids and attention_mask, int32 [B, L]."""
+    input_ids = pad_sequence([torch.from_numpy(own) for own in ids], batch_first=True)
+    lengths = torch.tensor([[len(own)] for own in ids])
+    return input_ids, (torch.arange(input_ids.shape[1]) < lengths).int()
+
+
+class FeatureCache:
+    """Feature cache: screen tokens by sample and view, in half precision.
+
+    Args:
+        encoder: in evaluation mode, its screen's part exact.
+        screens: those to train on count. Their folder keeps the tokens for the next run of the same encoder.
+        seed: of the views.
+        device: where the encoder is.
+    """
+
+    def __init__(self, encoder: Encoder, screens: Screens, seed: int, device: torch.device):
+        self.seed, count = seed, screens.fitted
+        digest = hashlib.sha256(repr((count, seed, VIEWS, SCREENS_AT_ONCE)).encode())
+        for name, value in encoder.state_dict().items():
+            if name.startswith(VISION):
+                digest.update(value.cpu().numpy().tobytes())
+        for start in range(0, count, SCREENS_AT_ONCE):
+            digest.update(screens.images(np.arange(start, min(start + SCREENS_AT_ONCE, count))).numpy())
+        kept = screens.folder / f"features-{digest.hexdigest()[:16]}.npy"
+        if not kept.is_file():
+            found = _all_tokens(fused(encoder), screens, seed, device)
+            write_atomically(kept, lambda file: np.save(file, found))
+        self.tokens = torch.from_numpy(np.load(kept)).to(device)
+
+    def draw(self, rows: Tensor, step: int) -> Tensor:
+        """Tokens of samples, each in a view drawn for this step, with a little noise.
+
+        Args:
+            rows: int64 [B].
+            step: its number.
+
+        Returns:
+            float32 [B, 5, 256].
+        """
+        random = torch.Generator().manual_seed(self.seed * 1_000_003 + step)
+        views = torch.randint(VIEWS, (len(rows),), generator=random)
+        tokens = self.tokens[views.to(self.tokens.device), rows].float()
+        noise = torch.randn(tokens.shape, generator=random).to(tokens.device)
+        return tokens + NOISE * tokens.std(dim=-1, keepdim=True) * noise
+
+
+@torch.no_grad()
+def _all_tokens(encoder: Encoder, screens: Screens, seed: int, device: torch.device) -> np.ndarray:
+    """Of every view and screen to train on, float16 [VIEWS, N, 5, 256]."""
+    found, count = [], screens.fitted
+    for view in range(VIEWS):
+        for start in range(0, count, SCREENS_AT_ONCE):
+            rows = np.arange(start, min(start + SCREENS_AT_ONCE, count))
+            image = screens.images(rows).to(device)
+            if view:
+                random = torch.Generator().manual_seed((seed * VIEWS + view) * 1_000_003 + start)
+                with torch.autocast(device.type, enabled=False):
+                    image, _, _ = augment(image, screens.boxes[rows], random)
+            found.append(encoder.encode_screen(image).float().cpu().numpy().astype(np.float16))
+            screens.on_progress("reading screens", view * count + int(rows[-1]) + 1, VIEWS * count)
+    tokens = np.concatenate(found)
+    return tokens.reshape(VIEWS, count, *tokens.shape[1:])

@@ -11,7 +11,7 @@ import os
 import shlex
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -21,9 +21,10 @@ from torch import Tensor
 from encoder.config import CHECKPOINTS, PRESETS
 from encoder.packages import fetch_packaged
 from encoder.train import TrainError
+from encoder.train.options import CHECKPOINT, PREVIOUS
 from encoder.weights import is_published
+from runtime.files import write_atomically
 
-CHECKPOINT, PREVIOUS = "checkpoint.safetensors", "checkpoint.previous.safetensors"
 _KEY = "training"
 
 ROOT = Path(__file__).parents[2]
@@ -48,16 +49,16 @@ def write_file(path: Path, data: bytes) -> None:
     Raises:
         TrainError: it cannot be written, such as on a full disk; what was there stays.
     """
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
+
+    def write(file: IO[bytes]) -> None:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with open(unfinished, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(unfinished, path)
+        write_atomically(path, write)
     except OSError as error:
-        unfinished.unlink(missing_ok=True)
         raise TrainError(f"{path}: cannot be written: {error.strerror}; what was there is kept") from error
 
 
@@ -143,6 +144,29 @@ def load_part(module: torch.nn.Module, tensors: Mapping[str, Tensor], prefix: st
         )
         raise TrainError(f"{where}: is of another model: {pairs}; choose another --out")
     module.load_state_dict(state)
+
+
+def optimizer_tensors(
+    optimizer: torch.optim.Optimizer, names: Mapping[torch.nn.Parameter, str]
+) -> dict[str, Tensor]:
+    """Returns the optimizer's state as named tensors, such as `exp_avg.fusion.query`."""
+    return {
+        f"{key}.{names[parameter]}": value
+        for parameter, state in optimizer.state.items()
+        for key, value in state.items()
+    }
+
+
+def restore_optimizer(
+    optimizer: torch.optim.Optimizer, names: Mapping[torch.nn.Parameter, str], tensors: Mapping[str, Tensor]
+) -> None:
+    """Puts named tensors back as the optimizer's state."""
+    for parameter, name in names.items():
+        found = {key: tensors.get(f"{key}.{name}") for key in ("step", "exp_avg", "exp_avg_sq")}
+        if found["step"] is None:
+            continue  # no gradient has reached it yet
+        state = {key: torch.empty_like(parameter).copy_(found[key]) for key in ("exp_avg", "exp_avg_sq")}
+        optimizer.state[parameter] = {"step": found["step"].to(parameter.device), **state}
 
 
 def publish(run: Path, preset: str, arguments: Sequence[str], folder: Path = CHECKPOINTS) -> Path:

@@ -1,4 +1,7 @@
-"""`python -m encoder.train`: its options, the run that they ask for, and the run itself."""
+"""`python -m encoder.train`: its options, the run that they ask for, and the run itself.
+
+What needs PyTorch is imported inside functions, so that help and refusals do not wait for it.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from encoder.config import PRESETS, preset
 from encoder.train import TrainError
@@ -18,10 +21,12 @@ from encoder.train.options import (
     STAGES,
     TEXT_SHARE,
     ContextOptions,
+    Options,
     Samples,
+    check_run,
     check_weights,
-    counts_steps,
     is_encoder,
+    needed_stages,
     read_dataset,
     read_options,
 )
@@ -33,6 +38,31 @@ if TYPE_CHECKING:
 
 INTERRUPTED = "interrupted before the first step; nothing is lost"
 RUNS = Path(__file__).parents[2] / "build" / "train"
+
+
+def _number(
+    kind: Callable[[str], float], wrong: str, fits: Callable[[float], bool]
+) -> Callable[[str], float]:
+    """Reads a number of the command line; what does not fit is refused as `wrong`."""
+
+    def read(text: str) -> float:
+        try:
+            value = kind(text)
+        except ValueError:
+            value = None
+        if value is None or not fits(value):
+            raise argparse.ArgumentTypeError(f"{text} is {wrong}")
+        return value
+
+    return read
+
+
+_count = _number(int, "not a positive whole number", lambda value: value >= 1)
+_seed = _number(int, "negative or no whole number", lambda value: value >= 0)
+_minutes = _number(float, "not a positive number of minutes", lambda value: 0 < value < 1e6)
+_rate = _number(float, "not a positive number", lambda value: 0 < value < float("inf"))
+_weight = _number(float, "negative or no number", lambda value: 0 <= value < float("inf"))
+_share = _number(float, "not between 0 and 1", lambda value: 0 <= value <= 1)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -76,14 +106,12 @@ def run(given: argparse.Namespace) -> int:
     """
     if given.smoke:
         return _smoke(given)
-    samples = _check(given)
-    options = read_options(given)
+    out = given.out or RUNS / given.preset
+    stages, samples = _check(given, out)
     from encoder.train.run import Run
 
-    out = given.out or RUNS / options.preset
-    return train_and_publish(
-        given, make_run(given, lambda **more: Run(options, out, samples=samples, **more))
-    )
+    running = make_run(Run, given, read_options(given, stages), out, samples=samples)
+    return train_and_publish(given, running, stages)
 
 
 def add_stage(parser: argparse.ArgumentParser) -> None:
@@ -111,18 +139,13 @@ def add_run(parser: argparse.ArgumentParser, *, out: str) -> None:
     add = parser.add_argument_group("run").add_argument
     add("--out", type=Path, metavar="DIR", help=f"folder of the run (default {out})")
     add(
-        "--seed", type=int, default=0,
+        "--seed", type=_seed, default=0,
         help="of initial weights and of everything drawn (default %(default)s)",
     )  # fmt: skip
     add("--resume", action="store_true", help="go on where the run in --out stopped")
-    add(
-        "--save-every",
-        type=_minutes,
-        default=5.0,
-        metavar="MINUTES",
-        help="checkpoints (default %(default)g)",
-    )
-    add("--validate-every", type=_minutes, default=4.0, metavar="MINUTES", help="default %(default)g")
+    minutes = {"type": _minutes, "metavar": "MINUTES"}
+    add("--save-every", **minutes, default=5.0, help="checkpoints (default %(default)g)")
+    add("--validate-every", **minutes, default=4.0, help="default %(default)g")
     add("--tensorboard", action="store_true", help="also write TensorBoard's files (needs its package)")
     add("--publish", action="store_true", help="at the end, make it the preset's committed checkpoint")
 
@@ -151,12 +174,9 @@ def add_optimization(parser: argparse.ArgumentParser) -> None:
     context = ContextOptions()
     add = parser.add_argument_group("optimization").add_argument
     add(
-        "--batch",
-        type=_count,
-        default=context.batch,
-        metavar="N",
+        "--batch", type=_count, default=context.batch, metavar="N",
         help="screens a step (default %(default)s)",
-    )
+    )  # fmt: skip
     add(
         "--rate", type=_rate, default=context.rate, metavar="X",
         help="learning rate; 3 times as much for the backbone, a fifth for the text but with "
@@ -186,10 +206,11 @@ def add_optimization(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
 
 
-def _check(given: argparse.Namespace) -> Samples | None:
-    """Refuses, before PyTorch is loaded, what cannot be trained; returns the samples that stages need."""
+def _check(given: argparse.Namespace, out: Path) -> tuple[tuple[str, ...], Samples | None]:
+    """Refuses what cannot be trained; returns the stages to train, and the samples that they need."""
     config = preset(given.preset)
-    check_limits(given)
+    stages = needed_stages(given.stage, given.preset, given.init)
+    check_run(given, stages, out)
     teacher = given.teacher if is_encoder(given.teacher) else ""
     if given.stage == ON_REQUEST and not teacher:
         raise TrainError(
@@ -198,20 +219,12 @@ def _check(given: argparse.Namespace) -> Samples | None:
     if teacher and given.freeze_vision:
         raise TrainError("--freeze-vision cannot imitate a whole encoder: give another --teacher")
     check_weights(given.init, teacher, given.align)
-    return None if given.stage == "text" else read_dataset(Path(given.data), config.user_embed_dim)
+    return stages, None if stages == ("text",) else read_dataset(Path(given.data), config.user_embed_dim)
 
 
-def check_limits(given: argparse.Namespace) -> None:
-    """Refuses a run that is limited both by time and by steps.
-
-    Raises:
-        TrainError: it is.
-    """
-    if given.time_limit and counts_steps(given):
-        raise TrainError("--time-limit and --steps exclude each other: give one of them")
-
-
-def make_run(given: argparse.Namespace, make: Callable[..., Run]) -> Run:
+def make_run(
+    make: Callable[..., Run], given: argparse.Namespace, options: Options, out: Path, **more: Any
+) -> Run:
     """Makes a run with what the command line says about showing, saving and resuming."""
     import torch
     from rich.console import Console
@@ -220,18 +233,19 @@ def make_run(given: argparse.Namespace, make: Callable[..., Run]) -> Run:
 
     torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS") or os.cpu_count() or 1))
     pace = Pace(given.save_every, given.validate_every)
-    return make(console=Console(stderr=True), resume=given.resume, pace=pace, tensorboard=given.tensorboard)
+    console = Console(stderr=True)
+    return make(options, out, console, resume=given.resume, pace=pace, tensorboard=given.tensorboard, **more)
 
 
-def train_and_publish(given: argparse.Namespace, running: Run) -> int:
-    """Trains the stages that are asked for; returns 0, or 130 where a signal stopped it."""
+def train_and_publish(given: argparse.Namespace, running: Run, stages: tuple[str, ...]) -> int:
+    """Trains stages; returns 0, or 130 where a signal stopped it."""
     from encoder.train.checkpoint import publish
     from encoder.train.loop import Stopped
 
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: running.stop())
     try:
-        running.train(STAGES if given.stage == "all" else (given.stage,))
+        running.train(stages)
     except Stopped:
         sys.stderr.write(error_line(f"stopped; the state is saved, --resume goes on ({running.out})"))
         return EXIT_INTERRUPT
@@ -252,38 +266,3 @@ def _smoke(given: argparse.Namespace) -> int:
         raise FailedError("; ".join(problems))
     console.print("smoke: the loss falls, and a stopped and resumed run gives the same weights to the bit")
     return 0
-
-
-def _count(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"{text} is not a positive number")
-    return value
-
-
-def _minutes(text: str) -> float:
-    value = float(text)
-    if not 0 < value < 1e6:
-        raise argparse.ArgumentTypeError(f"{text} is not a positive number of minutes")
-    return value
-
-
-def _rate(text: str) -> float:
-    value = float(text)
-    if not 0 < value < float("inf"):
-        raise argparse.ArgumentTypeError(f"{text} is not a positive number")
-    return value
-
-
-def _weight(text: str) -> float:
-    value = float(text)
-    if not 0 <= value < float("inf"):
-        raise argparse.ArgumentTypeError(f"{text} is negative or no number")
-    return value
-
-
-def _share(text: str) -> float:
-    value = float(text)
-    if not 0 <= value <= 1:
-        raise argparse.ArgumentTypeError(f"{text} is not between 0 and 1")
-    return value

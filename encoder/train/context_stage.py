@@ -2,52 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from functools import partial
-from pathlib import Path
-
 import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
 from calibration_data.region_cells import covered
-from calibration_data.samples import Sample
 from encoder.config import EncoderConfig
 from encoder.model import Encoder
 from encoder.modules.regions import pooling_matrix
 from encoder.tokenizers import tokenizer_of
 from encoder.train import TrainError
-from encoder.train.augment import augment
-from encoder.train.batches import ATTRIBUTES, Collator, ContextBatch, half_resolution
-from encoder.train.caches import CACHE, VISION, FeatureCache, resized_images
+from encoder.train.batches import ATTRIBUTES, VISION, Collator, ContextBatch, FeatureCache
 from encoder.train.distillation import Imitation, Material
-from encoder.train.fake_quantization import fake_quantize
+from encoder.train.loop import Stage
 from encoder.train.objective import ContextHeads, class_loss, contrast, mask_loss
 from encoder.train.options import ContextOptions
 from encoder.train.sampling import Sampler
-from encoder.train.text_stage import TextDistillation
-from encoder.train.validate import Validation
+from encoder.train.screens import Screens, augment, half_resolution
+from encoder.train.text_stage import TextStage
+from encoder.train.validate import GREY, Validation
 from encoder.weights import is_published
 from runtime.tokenizers import Tokenizer
 
-GREY = 128
-"""Of the screen that stands for no screen, as everywhere in the project."""
 
-
-class ContextStage:
+class ContextStage(Stage):
     """Data, objective and validation of the context stage, as the training loop calls them.
 
     Args:
         config: of the encoder.
         options: of the stage.
-        samples: by split, `train` and `validation`.
+        screens: to train on, and held out.
         seed: of everything drawn.
         device: where batches go.
-        text: the text stage's objective, to go on with; None for none.
+        text: the text stage, whose objective goes on; None for none.
         imitation: a whole encoder to imitate, or None.
-        cache: folder of resized screens.
-        on_progress: called with what is being done, its parts done and parts to do.
     """
 
     name = "context"
@@ -56,29 +45,19 @@ class ContextStage:
         self,
         config: EncoderConfig,
         options: ContextOptions,
-        samples: Mapping[str, list[Sample]],
+        screens: Screens,
         *,
         seed: int,
         device: torch.device,
-        text: TextDistillation | None = None,
+        text: TextStage | None = None,
         imitation: Imitation | None = None,
-        cache: Path = CACHE,
-        on_progress: Callable[[str, int, int], None] = lambda what, done, total: None,
     ):
-        both = [*samples["train"], *samples["validation"]]
-        images = [sample.image for sample in both]
-        pixels, rows = resized_images(
-            images, config.image_size, folder=cache, on_progress=partial(on_progress, "resizing screens")
-        )
-        self.options, self.seed, self.device = options, seed, device
-        self.cache, self.on_progress = cache, on_progress
-        self.collator = Collator(both, pixels, rows, tokenizer_of(config))
-        self.sampler = Sampler(
-            samples["train"], options, seed, config.user_embed_dim, self.collator.classes["kind"]
-        )
-        held_out = np.arange(len(samples["train"]), len(both))
-        self.validation = Validation(both, held_out, self.collator)
-        self.text, self.imitation, self._quantized = text, imitation, False
+        super().__init__(options, device)
+        self.seed, self.screens, self.text, self.imitation = seed, screens, text, imitation
+        self.collator = Collator(screens, tokenizer_of(config))
+        samples, kinds = screens.samples[: screens.fitted], self.collator.classes["kind"]
+        self.sampler = Sampler(samples, options, seed, config.user_embed_dim, kinds)
+        self.validation = Validation(self.collator)
         self.features: FeatureCache | None = None
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
@@ -104,7 +83,7 @@ class ContextStage:
         texts = [
             text for row in rows for text in (samples[row].text, samples[row].target, samples[row].caption)
         ]
-        return Material(rows, self.collator.images, texts, self.collator.tokenizer, other_tokenizer)
+        return Material(rows, self.screens.images, texts, self.collator.tokenizer, other_tokenizer)
 
     def begin(self, encoder: Encoder) -> None:
         """Computes the screens' tokens once, where the part that computes them is not trained."""
@@ -112,30 +91,19 @@ class ContextStage:
             return
         encoder.eval()
         with torch.no_grad():
-            grey = torch.full_like(self.collator.images(np.arange(1)), GREY).to(self.device)
+            grey = torch.full_like(self.screens.images(np.arange(1)), GREY).to(self.device)
             self.blank = encoder.encode_screen(grey).float()
-        self.features = FeatureCache(
-            encoder, self.collator, len(self.sampler.samples), self.seed, self.cache, self.device,
-            partial(self.on_progress, "reading screens"),
-        )  # fmt: skip
+        self.features = FeatureCache(encoder, self.screens, self.seed, self.device)
 
     def prepare(self, step: int) -> ContextBatch:
-        """Draws a step's batch; runs beside the previous step."""
+        """Draws a step's batch."""
         return self.collator.collate(self.sampler.draw(step))
 
     def loss(self, encoder: Encoder, batch: ContextBatch, step: int, progress: float) -> dict[str, Tensor]:
-        """Returns the weighted parts of a step's loss.
-
-        Args:
-            encoder: in training mode.
-            batch: as `prepare` made it.
-            step: its number.
-            progress: of the stage, 0 to 1.
-        """
+        """Returns the weighted parts of a step's loss."""
         random = torch.Generator().manual_seed(self.seed * 1_000_003 + step)
         batch = batch.to(self.device)
-        if progress >= 1 - self.options.qat_share:
-            self._quantize(encoder)
+        self.quantize(encoder, progress)
         if self.features is None:
             image, tokens, parts = self._see(encoder, batch, progress, random)
         else:
@@ -151,7 +119,7 @@ class ContextStage:
         with torch.autocast(self.device.type, enabled=False):
             parts |= self._contrasts(batch, embedding, normalize(candidate, dim=1), normalize(caption, dim=1))
             if self.text is not None:
-                found = self.text.loss(encoder, self.heads, step)
+                found = self.text.loss(encoder, self.text.prepare(step), step, progress)
                 parts |= {name: self.options.text_weight * value for name, value in found.items()}
             if self.imitation is not None:
                 found = self.imitation.loss(
@@ -186,11 +154,6 @@ class ContextStage:
                 found = mask_loss(masks[:-1], right.to(self.device))
                 parts["masks"] = self.options.mask_weight * found
         return image, tokens, parts
-
-    def _quantize(self, encoder: Encoder) -> None:
-        if not self._quantized:
-            fake_quantize(encoder)
-            self._quantized = True
 
     def _contexts(
         self,
@@ -242,7 +205,7 @@ class ContextStage:
         found = self.validation.measure(encoder, self.device, low=low)
         set_resolution(encoder, low=False)
         if self.text is not None:
-            found |= self.text.validate(encoder)
+            found |= self.text.validate(encoder, progress)
         return found
 
 

@@ -19,10 +19,9 @@ from encoder.config import EncoderConfig, preset
 from encoder.model import Encoder, build
 from encoder.modules.fusion import Fusion
 from encoder.train import TrainError
-from encoder.train.batches import ContextBatch
-from encoder.train.caches import fused
+from encoder.train.batches import ContextBatch, pad, token_ids
+from encoder.train.kernels import fused
 from encoder.train.options import teacher_source
-from encoder.train.text_data import pad, token_ids
 from encoder.weights import load_state, load_trained
 from runtime.tokenizers import Tokenizer
 

@@ -1,51 +1,82 @@
-"""The training loop: any stage, on a CPU or a GPU, stopped and resumed at any step."""
+"""The training loop: any stage, on a CPU or a GPU, stopped and resumed at any step.
+
+Behind it what moves the weights: AdamW by part, the LR schedule, and the EMA that is kept.
+"""
 
 from __future__ import annotations
 
-import contextlib
 import math
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import torch
+from timm.utils import ModelEmaV3
 from torch import Tensor, nn
+from torch.optim.lr_scheduler import LambdaLR
 
 from encoder.model import Encoder
 from encoder.modules.disabled_blocks import disabled_blocks
 from encoder.train import TrainingDivergedError
-from encoder.train.checkpoint import load_checkpoint, load_part, part, save_checkpoint
-from encoder.train.monitor import Monitor
-from encoder.train.optimization import (
-    Ema,
-    make_optimizer,
-    make_scheduler,
-    mixed_precision,
+from encoder.train.checkpoint import (
+    load_checkpoint,
+    load_part,
     optimizer_tensors,
-    rate_factor,
+    part,
     restore_optimizer,
-    suit_kernels,
+    save_checkpoint,
 )
+from encoder.train.kernels import fake_quantize, mixed_precision, repeatable, suit_kernels
+from encoder.train.monitor import Monitor
 from encoder.train.options import StageOptions
 
+LAST_RATE = 0.01
+"""Of the full rate, at the end of the cosine."""
 
-class Stage(Protocol):
-    """What the loop needs of a stage. Everything random follows from the seed and the step alone."""
+
+class Stage:
+    """What the loop needs of a stage. Everything random follows from the seed and the step alone.
+
+    Args:
+        options: of the stage.
+        device: where batches go.
+
+    Attributes:
+        heads: modules that only training has.
+    """
 
     name: str
-    heads: nn.Module
-    options: StageOptions
-    device: torch.device
 
-    def trained(self, encoder: Encoder) -> dict[str, nn.Parameter]: ...  # noqa: D102
-    def begin(self, encoder: Encoder) -> None: ...  # noqa: D102
-    def prepare(self, step: int) -> Any: ...  # noqa: D102
-    def loss(self, encoder: Encoder, batch: Any, step: int, progress: float) -> dict[str, Tensor]: ...  # noqa: D102
-    def phase(self, progress: float) -> int: ...  # noqa: D102
-    def validate(self, encoder: Encoder, progress: float) -> dict[str, float]: ...  # noqa: D102
+    def __init__(self, options: StageOptions, device: torch.device):
+        self.options, self.device, self.heads, self._quantized = options, device, nn.Module(), False
+
+    def trained(self, encoder: Encoder) -> dict[str, nn.Parameter]:
+        """Returns the encoder's parameters that the stage trains, by name."""
+
+    def begin(self, encoder: Encoder) -> None:
+        """Does what has to be done before the first step."""
+
+    def prepare(self, step: int) -> Any:
+        """Makes a step's batch; runs beside the previous step."""
+
+    def loss(self, encoder: Encoder, batch: Any, step: int, progress: float) -> dict[str, Tensor]:
+        """Returns the weighted parts of a step's loss; `progress` is that of the stage, 0 to 1."""
+
+    def phase(self, progress: float) -> int:
+        """Returns a number that changes where inputs change so much that the EMA has to begin anew."""
+        return 0
+
+    def validate(self, encoder: Encoder, progress: float) -> dict[str, float]:
+        """Measures an encoder in evaluation mode on what the stage is not fitted to."""
+
+    def quantize(self, encoder: Encoder, progress: float) -> None:
+        """Makes the last part of a stage, `qat_share` of its options, quantization-aware."""
+        if progress >= 1 - self.options.qat_share and not self._quantized:
+            fake_quantize(encoder)
+            self._quantized = True
 
 
 @dataclass(frozen=True)
@@ -161,7 +192,7 @@ class Loop:
                 self.stage.begin(self.encoder)
         saved = validated = self.seconds
         scheduler = make_scheduler(self.optimizer, lambda: self.progress, self.stage.options.warmup)
-        with ThreadPoolExecutor(1) as pool, _repeatable(self.stage.device):
+        with ThreadPoolExecutor(1) as pool, repeatable(self.stage.device):
             coming = pool.submit(self.stage.prepare, self.step)
             while self.progress < 1:
                 begun = time.perf_counter()
@@ -227,14 +258,79 @@ class Loop:
         self.seconds += time.perf_counter() - begun
 
 
-@contextlib.contextmanager
-def _repeatable(device: torch.device) -> Iterator[None]:
-    """On a CPU the same steps give the same bits; threads otherwise add in the order in which they end."""
-    before = torch.are_deterministic_algorithms_enabled(), torch.utils.deterministic.fill_uninitialized_memory
-    torch.use_deterministic_algorithms(device.type == "cpu")
-    torch.utils.deterministic.fill_uninitialized_memory = False
-    try:
-        yield
-    finally:
-        torch.use_deterministic_algorithms(before[0])
-        torch.utils.deterministic.fill_uninitialized_memory = before[1]
+def make_optimizer(
+    trained: Mapping[str, nn.Parameter], heads: nn.Module, options: StageOptions
+) -> torch.optim.AdamW:
+    """Makes AdamW with a group for each rate, with decay and without.
+
+    Args:
+        trained: the encoder's parameters that are trained, by name.
+        heads: modules that only training has.
+        options: of the stage.
+    """
+    groups: dict[tuple[float, float], list[nn.Parameter]] = {}
+    for name, parameter in [*trained.items(), *heads.named_parameters(prefix="heads")]:
+        rate = options.rate
+        if name.startswith("backbone."):
+            rate = options.backbone_rate
+        elif name.startswith("text."):
+            rate = options.text_rate
+        table = "embeddings" in name or name in ("fusion.query", "fusion.positions")
+        decay = 0.0 if parameter.ndim <= 1 or table else options.weight_decay
+        groups.setdefault((rate, decay), []).append(parameter)
+    return torch.optim.AdamW(
+        [{"params": params, "lr": rate, "weight_decay": decay} for (rate, decay), params in groups.items()],
+        betas=(0.9, 0.98),
+        fused=True,
+    )
+
+
+def rate_factor(progress: float, warmup: float) -> float:
+    """The part of the full learning rate: a linear warmup, then a cosine down to LAST_RATE.
+
+    Args:
+        progress: of the stage, 0 to 1.
+        warmup: share of the stage in which the rates rise.
+    """
+    if progress < warmup:
+        return max(progress / warmup, LAST_RATE)
+    done = min((progress - warmup) / max(1 - warmup, 1e-9), 1.0)
+    return LAST_RATE + (1 - LAST_RATE) * (1 + math.cos(math.pi * done)) / 2
+
+
+def make_scheduler(
+    optimizer: torch.optim.Optimizer, progress: Callable[[], float], warmup: float
+) -> LambdaLR:
+    """Makes an LR scheduler that follows the progress of a stage, which may be limited by the clock.
+
+    timm's schedulers count steps, and go down to one rate for all parts.
+    """
+    return LambdaLR(optimizer, lambda _: rate_factor(progress(), warmup))
+
+
+class Ema(ModelEmaV3):
+    """timm's exponential moving average of weights and batch-norm statistics, which knows when it restarted.
+
+    Args:
+        encoder: its weights are the first value.
+        decay: how much of the old value a step keeps; less in the first steps, (1 + n) / (10 + n).
+
+    Attributes:
+        module: the averaged encoder, in evaluation mode.
+        updates: steps that the average has taken in since it was restarted.
+    """
+
+    def __init__(self, encoder: nn.Module, decay: float):
+        super().__init__(encoder, decay, use_warmup=True, warmup_gamma=9.0, warmup_power=1.0)
+        self.requires_grad_(False)
+        self.updates = 0
+
+    def restart(self, encoder: nn.Module) -> None:
+        """Forgets what was averaged and begins with these weights."""
+        self.set(encoder)
+        self.updates = 0
+
+    def take(self, encoder: nn.Module) -> None:
+        """Takes in the weights after a step."""
+        self.update(encoder, step=self.updates + 2)  # timm warms up from its third step on
+        self.updates += 1

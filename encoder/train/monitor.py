@@ -38,16 +38,17 @@ class Monitor:
         folder: of the stage.
         batch: screens, or texts, a step.
         console: where to show; nothing is drawn on one that is quiet.
-        tensorboard: also write TensorBoard's files.
-
-    Raises:
-        TrainError: TensorBoard is wanted and not installed.
+        tensorboard: also write TensorBoard's files; needs its package.
     """
 
     def __init__(self, stage: str, folder: Path, batch: int, console: Console, *, tensorboard: bool = False):
         self.stage, self.folder, self.batch, self.console = stage, folder, batch, console
         folder.mkdir(parents=True, exist_ok=True)
-        self._writer = _tensorboard(folder) if tensorboard else None
+        self._writer = None
+        if tensorboard:
+            from torch.utils.tensorboard import SummaryWriter  # has a package of its own
+
+            self._writer = SummaryWriter(str(folder))
         columns = (
             TextColumn(f"[bold]{stage}"), BarColumn(bar_width=24), TextColumn("{task.percentage:>3.0f}%"),
             TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn(), TextColumn("{task.fields[text]}"),
@@ -164,11 +165,3 @@ def _step(line: str) -> int:
         return json.loads(line)["step"]
     except ValueError:  # half a line, left by a run that was killed
         return 1 << 62
-
-
-def _tensorboard(folder: Path):
-    try:
-        from torch.utils.tensorboard import SummaryWriter
-    except ImportError:
-        raise TrainError("--tensorboard needs the package tensorboard: pip install tensorboard") from None
-    return SummaryWriter(str(folder))

@@ -7,14 +7,16 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from calibration_data.samples import Sample, read_samples
 from encoder.config import CHECKPOINTS, PRESETS
 from encoder.options import options
+from encoder.sources import check_file
 from encoder.train import TrainError
 from runtime.provenance import PUBLISHED
 
@@ -25,6 +27,8 @@ TEXT_SHARE, REGION_SHARE = 0.15, 0.2
 """Of --time-limit: the text stage's part where all stages are trained, and the regions stage's."""
 DEFAULT_MINUTES = 60.0
 NO_TEACHER = "none"
+CHECKPOINT, PREVIOUS = "checkpoint.safetensors", "checkpoint.previous.safetensors"
+"""In a stage's folder: its newest state, and the one before."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,7 +68,7 @@ class VisionOptions(StageOptions):
     """The stage that imitates another encoder's screen tokens.
 
     Attributes:
-        qat_share: last part of the stage, which is quantization-aware (`fake_quantization.py`).
+        qat_share: last part of the stage, which is quantization-aware (`kernels.py`).
     """
 
     qat_share: float = 0.25
@@ -79,7 +83,7 @@ class ContextOptions(StageOptions):
         paraphrases: wrong targets a sample that only the user vector tells apart.
         hard_negatives: wrong targets a sample that belong to other screens of its class.
         low_resolution_share: first part of the stage, at half the height and width.
-        qat_share: last part of the stage, which is quantization-aware (`fake_quantization.py`).
+        qat_share: last part of the stage, which is quantization-aware (`kernels.py`).
         frozen_vision: leave the screen's part of the encoder as it is, and train what reads its tokens.
         drop: chance of each context to lose its screen, its text or its user.
         text_batch: texts a step on which the text tower goes on learning from its teacher; 0 for none.
@@ -150,11 +154,11 @@ class Options:
         return {**common, **dataclasses.asdict(getattr(self, stage))}
 
 
-def read_options(given: argparse.Namespace) -> Options:
-    """Turns parsed arguments into the options of a run."""
+def read_options(given: argparse.Namespace, stages: Sequence[str]) -> Options:
+    """Turns parsed arguments into the options of a run of these stages."""
     limited = counts_steps(given)
     minutes = 0.0 if limited else given.time_limit or DEFAULT_MINUTES
-    shares = _shares(given)
+    shares = _shares(stages)
     steps = (given.steps or given.region_steps or 2 * given.text_steps) if limited else 0
     text_steps = (given.text_steps or max(steps // 2, 1)) if limited else 0
     default = Options()
@@ -199,18 +203,54 @@ def counts_steps(given: argparse.Namespace) -> bool:
     return bool(given.steps or given.text_steps or given.region_steps)
 
 
-def _shares(given: argparse.Namespace) -> dict[str, float]:
+def _shares(stages: Sequence[str]) -> dict[str, float]:
     """Part of the time that each stage gets."""
-    if given.stage != "all":
+    if len(stages) == 1:
         return dict.fromkeys(STAGES, 1.0)
-    methods = options("roi_method")
-    finds = given.preset in PRESETS and methods[PRESETS[given.preset].roi_method].get("finds_regions", False)
-    return {
-        "text": TEXT_SHARE,
-        "regions": REGION_SHARE,
-        "vision": 0.0,
-        "context": 1 - TEXT_SHARE - (REGION_SHARE if finds else 0),
-    }
+    shares = {"text": TEXT_SHARE, "regions": REGION_SHARE if "regions" in stages else 0.0, "vision": 0.0}
+    return shares | {"context": 1 - sum(shares.values())}
+
+
+def needed_stages(stage: str, preset: str, init: str) -> tuple[str, ...]:
+    """Returns the stages that `--stage` means, in order.
+
+    Of `all`, the regions stage is left out where the encoder has fixed regions or starts from a file.
+
+    Raises:
+        TrainError: the regions stage is asked for, and the preset has fixed regions.
+    """
+    finds = options("roi_method")[PRESETS[preset].roi_method].get("finds_regions", False)
+    if stage == "regions" and not finds:
+        raise TrainError(f"{preset} has fixed regions: there is nothing to learn about them")
+    if stage != "all":
+        return (stage,)
+    from_file = init not in ("", PUBLISHED, *PRESETS)
+    left_out = {ON_REQUEST, *(("regions",) if from_file or not finds else ())}
+    return tuple(stage for stage in STAGES if stage not in left_out)
+
+
+def check_run(given: argparse.Namespace, stages: Sequence[str], out: Path) -> None:
+    """Refuses options that do not go together, and a folder that holds another run.
+
+    Args:
+        given: parsed arguments.
+        stages: that are to be trained.
+        out: folder of the run.
+
+    Raises:
+        TrainError: naming the option or the folder.
+    """
+    if given.time_limit and counts_steps(given):
+        raise TrainError("--time-limit and --steps exclude each other: give one of them")
+    if "text" in stages and given.teacher == NO_TEACHER:
+        raise TrainError("--teacher none: the text stage learns from a teacher: name one, or --stage context")
+    if given.publish and "context" not in stages:
+        raise TrainError("--publish: an encoder is finished after the context stage; leave --stage out")
+    if given.tensorboard and find_spec("tensorboard") is None:
+        raise TrainError("--tensorboard needs the package tensorboard: pip install tensorboard")
+    for folder in () if given.resume else (out / stage for stage in stages):
+        if any((folder / name).is_file() for name in (CHECKPOINT, PREVIOUS)):
+            raise TrainError(f"{folder}: holds a run already: add --resume, or choose another --out")
 
 
 def refuse_differences(saved: Mapping[str, Any], asked: Mapping[str, Any], where: Path) -> None:
@@ -248,17 +288,20 @@ def read_dataset(folder: Path, user_embed_dim: int) -> Samples:
 
 
 def check_weights(init: str, teacher: str, align: str) -> None:
-    """Refuses weights to start from, to imitate or to align with that are not there; "" names none.
+    """Refuses weights to start from, to imitate or to align with that cannot be read; "" names none.
 
     Raises:
-        TrainError: a file, or a preset's checkpoint, is missing.
+        TrainError: a preset has no trained weights.
+        WeightsError: a file is missing, or none of safetensors.
     """
-    named = [("" if init == PUBLISHED else init, None)]
-    named += [(name, teacher_source(name)[1]) for name in (teacher, align)]
-    for name, file in named:
-        if name and not (file or weights_file(name)).is_file():
-            what = "this preset has no trained weights" if name in PRESETS else "no such weights file"
-            raise TrainError(f"{name}: {what}")
+    named = {"" if init == PUBLISHED else init: None} | {
+        name: teacher_source(name)[1] for name in (teacher, align)
+    }
+    for name, file in named.items():
+        if name in PRESETS and not weights_file(name).is_file():
+            raise TrainError(f"{name}: this preset has no trained weights")
+        if name:
+            check_file(file or weights_file(name))
 
 
 def weights_file(name: str) -> Path:

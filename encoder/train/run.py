@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,28 +15,26 @@ from calibration_data.samples import SAMPLES
 from encoder.config import PRESETS, EncoderConfig, preset
 from encoder.model import Encoder, build
 from encoder.modules.disabled_blocks import disable_blocks
-from encoder.modules.regions import REGIONS
 from encoder.packages import fetch_packaged
 from encoder.sources import Sources, find_sources
 from encoder.tokenizers import tokenizer_of
-from encoder.train import TrainError
-from encoder.train.caches import CACHE
 from encoder.train.checkpoint import checkpoint_facts, save_tensors, write_file
 from encoder.train.context_stage import ContextStage
 from encoder.train.distillation import Imitation, align, load_teacher
 from encoder.train.loop import Loop, Pace, Stage
 from encoder.train.monitor import Monitor, ScreenProgress
 from encoder.train.options import (
-    ON_REQUEST,
     STAGES,
     Options,
     Samples,
+    StageOptions,
     read_dataset,
     refuse_differences,
     weights_file,
 )
 from encoder.train.screen_stages import RegionsStage, VisionStage
-from encoder.train.text_stage import TextDistillation, TextStage
+from encoder.train.screens import Screens, file_sha256
+from encoder.train.text_stage import TextStage
 from encoder.weights import load_shared, load_state
 from runtime.provenance import PUBLISHED
 
@@ -52,7 +50,6 @@ class Run:
         console: where to show.
         resume: go on where an earlier run in the same folder stopped.
         pace: how often to save and validate.
-        cache: folder of resized screens.
         tensorboard: also write TensorBoard's files.
         stop_after: stop after so many steps of a stage, as a user might; 0 for never.
         config: of the encoder; None for the preset's.
@@ -70,14 +67,13 @@ class Run:
         *,
         resume: bool = False,
         pace: Pace | None = None,
-        cache: Path = CACHE,
         tensorboard: bool = False,
         stop_after: int = 0,
         config: EncoderConfig | None = None,
         samples: Samples | None = None,
     ):
         self.options, self.out, self.console, self.pace = options, out, console, pace or Pace()
-        self.resume, self.cache, self.tensorboard, self.stop_after = resume, cache, tensorboard, stop_after
+        self.resume, self.tensorboard, self.stop_after = resume, tensorboard, stop_after
         self.config: EncoderConfig = config or preset(options.preset)
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self.loop: Loop | None = None
@@ -85,39 +81,25 @@ class Run:
         self.published = find_sources(self.config, published=True) if options.init == PUBLISHED else Sources()
         self._samples = samples
 
-    def train(self, stages: tuple[str, ...] = STAGES) -> dict[str, Any]:
-        """Trains what is not trained yet; returns the summary of the last stage.
-
-        The regions stage is left out where the encoder has fixed regions or starts from trained ones.
+    def train(self, stages: tuple[str, ...]) -> dict[str, Any]:
+        """Trains what is not trained yet of these stages; returns the summary of the last one.
 
         Raises:
-            TrainError: the folder holds another run, or the data or the weights to start from cannot be used.
+            TrainError: the folder holds a run with other settings, or the data or the weights to start from
+                cannot be used.
         """
-        stages = self._needed(stages)
         done = [stage for stage in stages if self._is_done(stage)]
         for stage in stages:
             if stage not in done:
                 self._train(stage, self._start(stage))
         return json.loads((self.out / stages[-1] / SUMMARY).read_text())
 
-    def _needed(self, stages: tuple[str, ...]) -> tuple[str, ...]:
-        finds = REGIONS[self.config.roi_method].finds_regions
-        if stages == ("regions",) and not finds:
-            raise TrainError(f"{self.options.preset} has fixed regions: there is nothing to learn about them")
-        if stages != STAGES:
-            return stages
-        from_file = self.options.init not in ("", PUBLISHED, *PRESETS)
-        left_out = {ON_REQUEST, *(("regions",) if from_file or not finds else ())}
-        return tuple(stage for stage in stages if stage not in left_out)
-
     def _is_done(self, stage: str) -> bool:
         """Whether an earlier run has finished a stage; refuses one that cannot be gone on with."""
         folder = self.out / stage
-        facts = checkpoint_facts(folder)
+        facts = checkpoint_facts(folder) if self.resume else None
         if facts is None:
             return False
-        if not self.resume:
-            raise TrainError(f"{folder}: holds a run already: add --resume, or choose another --out")
         refuse_differences(facts["settings"], self._settings(stage), folder)
         return facts["done"] and (folder / SUMMARY).is_file()
 
@@ -163,7 +145,7 @@ class Run:
             going_on = self.resume and loop.resume()
             known = "text" in self.taken or self.options.init not in ("", PUBLISHED, *PRESETS)
             if not going_on and name == "text" and not known:
-                stage.distillation.initialize(encoder)
+                stage.initialize(encoder)
                 loop.ema.restart(encoder)
             if not going_on and name == "context" and self.options.align:
                 self._align(stage, encoder)
@@ -182,7 +164,9 @@ class Run:
     def _align(self, stage: ContextStage, encoder: Encoder) -> None:
         other, config = load_teacher(self.options.align, self.config)
         material = stage.material(tokenizer_of(config))
-        found = align(encoder, other.to(self.device), material, partial(stage.on_progress, "aligning"))
+        found = align(
+            encoder, other.to(self.device), material, partial(stage.screens.on_progress, "aligning")
+        )
         cosines = ", ".join(f"{part} {cosine:.3f}" for part, cosine in found.items())
         self.console.print(f"aligned with {self.options.align}: {cosines or 'nothing'}", soft_wrap=True)
 
@@ -195,24 +179,21 @@ class Run:
         write_file(folder / SUMMARY, (json.dumps(summary, indent=1) + "\n").encode())
 
     def _stage(self, name: str) -> Stage:
-        options = self.options
+        options, context = self.options, self.options.context
         if name == "text":
-            return TextStage(self._distillation(options.text.batch, []), options.text, self.device)
-        common = {
-            "seed": options.seed, "device": self.device, "cache": self.cache,
-            "on_progress": ScreenProgress(self.console),
-        }  # fmt: skip
+            return self._text_stage(options.text, [])
+        common = {"seed": options.seed, "device": self.device}
         if name == "regions":
-            return RegionsStage(self.config, options.regions, self._read(), **common)
+            return RegionsStage(options.regions, self._screens(), **common)
         if name == "vision":
             teacher = load_teacher(options.teacher, self.config)[0]
-            return VisionStage(self.config, options.vision, self._read(), teacher=teacher, **common)
-        context, text = options.context, None
+            return VisionStage(options.vision, self._screens(), teacher=teacher, **common)
+        text = None
         if context.text_batch and context.text_weight and options.text_teacher:
             extra = {text for sample in self._read()["train"] for text in (sample.target, sample.caption)}
-            text = self._distillation(context.text_batch, sorted(extra))
+            text = self._text_stage(replace(options.text, batch=context.text_batch), sorted(extra))
         imitation = Imitation(options.teacher, self.config, self.device) if options.teacher else None
-        return ContextStage(self.config, context, self._read(), text=text, imitation=imitation, **common)
+        return ContextStage(self.config, context, self._screens(), text=text, imitation=imitation, **common)
 
     def _settings(self, stage: str) -> dict[str, Any]:
         """All that decides a stage's result: options, encoder, data and first weights."""
@@ -225,31 +206,22 @@ class Run:
             files["data"] = Path(self.options.data) / SAMPLES
             earlier = self._earlier(stage)
             files |= {f"{earlier.parent.name} stage": earlier} if earlier else {}
-        return settings | {f"{name} sha256": file_digest(path) for name, path in files.items()}
+        return settings | {f"{name} sha256": file_sha256(path)[:16] for name, path in files.items()}
 
-    def _distillation(self, batch: int, extra: list[str]) -> TextDistillation:
-        return TextDistillation(
-            seed=self.options.seed, batch=batch, device=self.device,
-            teacher=self.options.text_teacher, extra=extra, config=self.config,
+    def _text_stage(self, options: StageOptions, extra: list[str]) -> TextStage:
+        return TextStage(
+            options, seed=self.options.seed, device=self.device, teacher=self.options.text_teacher,
+            extra=extra, config=self.config,
             on_progress=lambda line: self.console.print(line, soft_wrap=True),
         )  # fmt: skip
+
+    def _screens(self) -> Screens:
+        return Screens(self._read(), self.config.image_size, on_progress=ScreenProgress(self.console))
 
     def _read(self) -> Samples:
         if self._samples is None:
             self._samples = read_dataset(Path(self.options.data), self.config.user_embed_dim)
         return self._samples
-
-
-def file_digest(path: Path) -> str:
-    """The first 16 digits of a file's SHA-256.
-
-    Raises:
-        TrainError: it cannot be read.
-    """
-    try:
-        return hashlib.sha256(path.read_bytes()).hexdigest()[:16]
-    except OSError as error:
-        raise TrainError(f"{path}: cannot be read: {error.strerror}") from error
 
 
 def _describe(device: torch.device) -> str:

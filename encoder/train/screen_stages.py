@@ -2,80 +2,47 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from functools import partial
-from pathlib import Path
+from collections.abc import Callable
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import cosine_similarity
 
-from calibration_data.region_cells import covered, region_boxes, region_ious
-from calibration_data.samples import Sample
-from encoder.config import EncoderConfig
+from calibration_data.region_cells import covered, region_ious
 from encoder.model import Encoder
 from encoder.modules.slots import Screen
 from encoder.train import TrainError
-from encoder.train.augment import augment
-from encoder.train.caches import CACHE, VISION, resized_images
-from encoder.train.fake_quantization import fake_quantize
+from encoder.train.batches import VISION
+from encoder.train.kernels import suit_kernels
+from encoder.train.loop import Stage
 from encoder.train.objective import mask_loss
-from encoder.train.optimization import suit_kernels
 from encoder.train.options import StageOptions, VisionOptions
+from encoder.train.screens import Screens, augment
 
 VALIDATED, SCREENS_AT_ONCE = 400, 64
 
 
-class ScreenStage:
-    """What both stages share: screens to fit, held-out screens, and how a step's screens are drawn.
+class ScreenStage(Stage):
+    """What both stages share: how a step's screens are drawn, and those that they are validated on.
 
     Args:
-        config: of the encoder.
         options: of the stage.
-        samples: by split, `train` and `validation`.
+        screens: to train on, and held out.
         seed: of everything drawn.
         device: where batches go.
-        cache: folder of resized screens.
-        on_progress: called with what is being done, its parts done and parts to do.
     """
 
-    def __init__(
-        self,
-        config: EncoderConfig,
-        options: StageOptions,
-        samples: Mapping[str, list[Sample]],
-        *,
-        seed: int,
-        device: torch.device,
-        cache: Path = CACHE,
-        on_progress: Callable[[str, int, int], None] = lambda what, done, total: None,
-    ):
-        self.options, self.seed, self.device, self.heads = options, seed, device, nn.Module()
-        both = [*samples["train"], *samples["validation"]]
-        self.pixels, self.rows = resized_images(
-            [sample.image for sample in both],
-            config.image_size,
-            folder=cache,
-            on_progress=partial(on_progress, "resizing screens"),
-        )
-        self.boxes = torch.tensor([region_boxes(sample) for sample in both])
-        self.fitted = len(samples["train"])
-        held_out = np.arange(self.fitted, len(both))
-        self.held_out = np.sort(np.random.default_rng(0).permutation(held_out)[:VALIDATED])
-
-    def begin(self, encoder: Encoder) -> None:
-        """Nothing is to be done before the first step."""
+    def __init__(self, options: StageOptions, screens: Screens, *, seed: int, device: torch.device):
+        super().__init__(options, device)
+        self.screens, self.seed = screens, seed
+        self.validated = np.sort(np.random.default_rng(0).permutation(screens.held_out())[:VALIDATED])
 
     def prepare(self, step: int) -> tuple[Tensor, Tensor]:
         """Draws a step's screens, uint8 [B, H, W, 3], and boxes, float32 [B, 4, 5]."""
-        random = np.random.default_rng([self.seed, step])
-        rows = random.choice(self.fitted, min(self.options.batch, self.fitted), replace=False)
-        return self._screens(rows), self.boxes[rows]
-
-    def phase(self, progress: float) -> int:
-        """Returns 0: all of the stage is alike."""
-        return 0
+        random, count = np.random.default_rng([self.seed, step]), self.screens.fitted
+        rows = random.choice(count, min(self.options.batch, count), replace=False)
+        return self.screens.images(rows), self.screens.boxes[rows]
 
     def _augmented(self, batch: tuple[Tensor, Tensor], step: int) -> tuple[Tensor, Tensor]:
         """The step's screens and boxes as other phones would show them."""
@@ -84,14 +51,11 @@ class ScreenStage:
         with torch.autocast(self.device.type, enabled=False):
             return augment(image, boxes, random)[:2]
 
-    def _screens(self, rows: np.ndarray) -> Tensor:
-        return torch.from_numpy(self.pixels[self.rows[rows]])
-
     def _held_out(self, compute: Callable[[Tensor], Tensor]) -> Tensor:
         """What `compute` makes of the held-out screens, a batch at a time."""
-        starts = range(0, len(self.held_out), SCREENS_AT_ONCE)
-        parts = [self.held_out[start : start + SCREENS_AT_ONCE] for start in starts]
-        return torch.cat([compute(self._screens(rows).to(self.device)).float() for rows in parts])
+        starts = range(0, len(self.validated), SCREENS_AT_ONCE)
+        parts = [self.validated[start : start + SCREENS_AT_ONCE] for start in starts]
+        return torch.cat([compute(self.screens.images(rows).to(self.device)).float() for rows in parts])
 
 
 class RegionsStage(ScreenStage):
@@ -105,7 +69,7 @@ class RegionsStage(ScreenStage):
 
     def __init__(self, *arguments, **more):
         super().__init__(*arguments, **more)
-        if not self.boxes[:, :, 0].any():
+        if not self.screens.boxes[:, :, 0].any():
             raise TrainError("no screen of the dataset has a box: regions cannot be learned from it")
 
     def trained(self, encoder: Encoder) -> dict[str, nn.Parameter]:
@@ -126,7 +90,7 @@ class RegionsStage(ScreenStage):
     def validate(self, encoder: Encoder, progress: float) -> dict[str, float]:
         """Measures the mean IoU of the masks with the boxes of held-out screens."""
         found = self._held_out(lambda image: self._masks(encoder, image)).cpu().numpy()
-        ious = region_ious(found, self.boxes[self.held_out].numpy(), self.pixels.shape[1:3])
+        ious = region_ious(found, self.screens.boxes[self.validated].numpy(), self.screens.size)
         return {"mask_iou": float(np.nanmean(ious))}
 
     def _masks(self, encoder: Encoder, image: Tensor) -> Tensor:
@@ -154,7 +118,6 @@ class VisionStage(ScreenStage):
         super().__init__(*arguments, **more)
         self.teacher = teacher.to(self.device).eval().requires_grad_(False)
         suit_kernels(self.teacher, self.device)
-        self._quantized = False
 
     def trained(self, encoder: Encoder) -> dict[str, nn.Parameter]:
         """Returns the parameters that screen tokens depend on, by name."""
@@ -164,9 +127,7 @@ class VisionStage(ScreenStage):
         self, encoder: Encoder, batch: tuple[Tensor, Tensor], step: int, progress: float
     ) -> dict[str, Tensor]:
         """Returns a step's loss, under `tokens`: squared distances, as parts of the right tokens' squares."""
-        if progress >= 1 - self.options.qat_share and not self._quantized:
-            fake_quantize(encoder)
-            self._quantized = True
+        self.quantize(encoder, progress)
         image, _ = self._augmented(batch, step)
         with torch.no_grad():
             right = self.teacher.encode_screen(image).float()

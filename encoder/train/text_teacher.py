@@ -1,14 +1,13 @@
 """The text teacher: a published sentence encoder, and what a text tower is initialized with from it.
 
-Embeddings are computed once and kept on disk.
+Embeddings are computed once and kept on disk. They are reduced to the token's width by an orthogonal
+projection that keeps as much of their inner products as any can.
 """
 
 from __future__ import annotations
 
 import hashlib
-import random
 from collections.abc import Sequence
-from itertools import zip_longest
 from pathlib import Path
 
 import numpy as np
@@ -19,12 +18,10 @@ from torch import Tensor
 from torch.nn.functional import normalize
 from torch.nn.utils.rnn import pad_sequence
 
-from calibration_data import CalibrationDataError
-from calibration_data.generator.corpora import LANGUAGES, texts
 from encoder.model import Encoder
 from encoder.modules.text import BertTiny, CustomLstm, MiniLm
 from encoder.packages import CACHE, packaged_minilm
-from encoder.train.optimization import has_bfloat16
+from encoder.train.kernels import has_bfloat16
 from runtime.errors import InputError
 from runtime.files import write_atomically
 
@@ -36,9 +33,6 @@ CHUNK = 4096
 """Texts a cache file: what an interrupted run loses at most."""
 KEY_BYTES = 16
 """Of the hash by which the cache knows a text."""
-LEAST_CHARS, LEAST_WIDE = 15, 8
-"""Characters of a text that is called a sentence, the second one in Chinese and Japanese."""
-
 WORD_SCALE = 0.05
 """Standard deviation of the word vectors at the start. The layer norm behind them sets it back to one, so it
 only says how fast words move: AdamW's steps have the same size for all weights."""
@@ -155,31 +149,22 @@ def _fingerprint(model: torch.nn.Module) -> str:
     return digest.hexdigest()[:16]
 
 
-def unseen_sentences(count: int = 1000) -> tuple[list[str], np.ndarray]:
-    """Sentences that no training ever sees, in an order that never changes, with MiniLM's view of them.
+def fit_reduction(embeddings: np.ndarray, dim: int) -> np.ndarray:
+    """The orthogonal projection, float32 [E, dim], that keeps most of the embeddings' inner products.
 
-    Half of them are English; the rest is spread over the other languages as evenly as these have sentences.
-
-    Returns:
-        The texts, and their embeddings, float16 [count, 384] of norm 1.
-
-    Raises:
-        TeacherError: the teacher cannot be loaded.
-        CalibrationDataError: the text corpora cannot be fetched, or have fewer sentences.
+    Args:
+        embeddings: float [N, E] of the training texts; not centred, since cosines are not.
+        dim: width of the text token, at most E.
     """
-    queues = {language: [] for language in LANGUAGES}
-    for text in texts("test"):
-        # A character of Chinese or Japanese says as much as some letters.
-        if len(text.text) >= (LEAST_WIDE if text.language in ("zh", "ja") else LEAST_CHARS):
-            queues[text.language].append(text.text)
-    for language, queue in queues.items():
-        random.Random(language).shuffle(queue)
-    english = queues.pop("en")[: count - count // 2]
-    others = [text for row in zip_longest(*queues.values()) for text in row if text is not None]
-    chosen = english + others[: count // 2]
-    if len(chosen) < count:
-        raise CalibrationDataError(f"the text corpora have no {count} sentences for the test")
-    return chosen, TextTeacher(fast=False).embed(chosen)
+    data = embeddings.astype(np.float32)
+    _, vectors = np.linalg.eigh(data.T @ data)
+    return np.ascontiguousarray(vectors[:, ::-1][:, :dim], dtype=np.float32)
+
+
+def reduce(embeddings: np.ndarray, reduction: np.ndarray) -> np.ndarray:
+    """Projects embeddings, float [N, E], to float32 [N, D] of norm 1."""
+    reduced = embeddings.astype(np.float32) @ reduction
+    return reduced / np.linalg.norm(reduced, axis=1, keepdims=True)
 
 
 @torch.no_grad()

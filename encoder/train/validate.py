@@ -12,28 +12,29 @@ from torch.nn.functional import normalize
 from calibration_data.region_cells import region_ious
 from calibration_data.samples import Sample
 from encoder.model import Encoder
-from encoder.train.batches import Collator, half_resolution
+from encoder.train.batches import Collator
+from encoder.train.screens import half_resolution
+from runtime.metrics import mean_pairwise_cosine, right_ranks
 
 SAMPLES, CANDIDATES, PARAPHRASES = 400, 200, 3
 SCREENS_AT_ONCE = 64
 GREY = 128
+"""Of the screen that stands for no screen, as everywhere in the project."""
 
 
 class Validation:
     """The held-out samples and their candidates, chosen once.
 
     Args:
-        samples: all samples that the collator knows.
-        rows: the held-out ones.
-        collator: makes the tensors.
-        seed: of the choice.
+        collator: makes the tensors, and has the screens.
     """
 
-    def __init__(self, samples: Sequence[Sample], rows: np.ndarray, collator: Collator, seed: int = 0):
-        random = np.random.default_rng(seed)
+    def __init__(self, collator: Collator):
+        samples, rows = collator.screens.samples, collator.screens.held_out()
+        random = np.random.default_rng(0)
         self.rows = np.sort(random.permutation(rows)[:SAMPLES])
         self.samples = [samples[row] for row in self.rows]
-        self.collator = collator
+        self.collator, self.screens = collator, collator.screens
         pool = sorted({(samples[row].target, samples[row].target_group) for row in rows})
         chosen = [_candidates(sample, pool, random) for sample in self.samples]
         least = min(map(len, chosen))
@@ -78,11 +79,13 @@ class Validation:
         }
         found = {name: self._first(rows @ targets.T) for name, rows in given.items()}
         if masks is not None:
-            boxes, size = self.collator.boxes[self.rows].numpy(), self.collator.pixels.shape[1:3]
-            found["mask_iou"] = float(np.nanmean(region_ious(masks.float().numpy(), boxes, size)))
+            boxes = self.screens.boxes[self.rows].numpy()
+            found["mask_iou"] = float(
+                np.nanmean(region_ious(masks.float().numpy(), boxes, self.screens.size))
+            )
         return found | {
             "screen_class": self._class_accuracy(embedding @ captions.T),
-            "mean_pairwise_cosine": _mean_pairwise_cosine(embedding),
+            "mean_pairwise_cosine": mean_pairwise_cosine(embedding.float().cpu().numpy()),
         }
 
     def _screens(
@@ -91,7 +94,7 @@ class Validation:
         """Tokens of the screens and of the empty one, and the regions' masks where there are any."""
         found, masks = [], []
         for start in range(0, len(self.rows), SCREENS_AT_ONCE):
-            image = self.collator.images(self.rows[start : start + SCREENS_AT_ONCE]).to(device)
+            image = self.screens.images(self.rows[start : start + SCREENS_AT_ONCE]).to(device)
             image = half_resolution(image) if low else image
             if encoder.mask_size is None:
                 found.append(encoder.encode_screen(image))
@@ -106,8 +109,8 @@ class Validation:
         return self.collator.texts(texts).to(device).encode(encoder)
 
     def _first(self, scores: Tensor) -> float:
-        found = scores.gather(1, self.candidates.to(scores.device))
-        return float((found[:, :1] > found[:, 1:]).all(dim=1).float().mean())
+        found = scores.gather(1, self.candidates.to(scores.device)).float()
+        return float(np.mean(right_ranks(found.cpu().numpy()) == 1))
 
     def _class_accuracy(self, scores: Tensor) -> float:
         if self.own_captions:
@@ -121,8 +124,3 @@ def _candidates(sample: Sample, pool: list[tuple[str, str]], random: np.random.G
     paraphrases = [sample.siblings[i] for i in random.permutation(len(sample.siblings))][:PARAPHRASES]
     others = [pool[i][0] for i in random.permutation(len(pool)) if pool[i][1] != sample.target_group]
     return list(dict.fromkeys([sample.target, *paraphrases, *others]))[:CANDIDATES]
-
-
-def _mean_pairwise_cosine(embedding: Tensor) -> float:
-    count = len(embedding)
-    return float((embedding.sum(dim=0).square().sum() - count) / (count * (count - 1)))

@@ -10,19 +10,11 @@ import numpy as np
 from calibration_data.region_cells import region_boxes, region_ious
 from evaluation.quality import baseline
 from evaluation.quality.candidates import CANDIDATES, SIBLINGS
-from evaluation.quality.metrics import (
-    bootstrap,
-    mean_pairwise_cosine,
-    pairwise_cosines,
-    right_ranks,
-    spearman,
-    tail,
-    wilson,
-)
+from evaluation.quality.metrics import bootstrap, pairwise_cosines, spearman, tail, wilson
 from evaluation.quality.outputs import CONDITIONS, Models, OnProgress, Outputs, Work, prepare, run_all
 from evaluation.quality.split import SPLITS, TestSplit
 from runtime.bundle import REGION_NAMES
-from runtime.metrics import mean_centred_cosine
+from runtime.metrics import mean_centred_cosine, mean_pairwise_cosine, right_ranks
 
 ENGINES = (("tflite", "fp32"), ("tflite", "int8"), ("onnx", "fp32"), ("onnx", "int8"))
 REFERENCE, SHIPPED = ENGINES[0], ENGINES[1]

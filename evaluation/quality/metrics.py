@@ -1,4 +1,4 @@
-"""Retrieval, correlation and low ends, with confidence intervals, float64.
+"""Confidence intervals, correlation and low ends, float64.
 
 The bootstrap is our own: all resamples are one seeded matrix, which gives a figure's interval in one product.
 """
@@ -11,6 +11,8 @@ from typing import NamedTuple
 import numpy as np
 import scipy  # scipy.stats loads at its first use: it takes a second, and most commands do without
 
+from runtime.metrics import normalized
+
 CONFIDENCE = 0.95
 _RESAMPLES = 2000
 
@@ -21,19 +23,6 @@ class Figure(NamedTuple):
     value: float
     low: float
     high: float
-
-
-def right_ranks(scores: np.ndarray) -> np.ndarray:
-    """The place of the right candidate, which is the first of each row; a tie counts against it.
-
-    Args:
-        scores: [N, C], higher is better.
-
-    Returns:
-        int64 [N], from 1 to C.
-    """
-    right = scores[:, :1]
-    return 1 + np.count_nonzero(~(scores[:, 1:] < right), axis=1)
 
 
 def bootstrap(values: np.ndarray) -> Figure:
@@ -85,16 +74,6 @@ def pairwise_cosines(rows: np.ndarray) -> np.ndarray:
     return (unit @ unit.T)[np.triu_indices(len(unit), 1)]
 
 
-def mean_pairwise_cosine(rows: np.ndarray) -> float:
-    """Mean cosine of all pairs of different rows: 1 where all are alike, about 0 where they fill the space.
-
-    Args:
-        rows: [N, D], N > 1.
-    """
-    unit, count = normalized(rows), len(rows)
-    return float((np.square(unit.sum(axis=0)).sum() - np.square(unit).sum()) / (count * (count - 1)))
-
-
 class Tail(NamedTuple):
     """The low end of `n` values, and their mean: the least, its place, and two percentiles.
 
@@ -118,10 +97,3 @@ def tail(values: np.ndarray) -> Tail:
     place = int(np.argmin(values))
     p1, p5 = np.percentile(values, [1, 5])
     return Tail(len(values), float(values[place]), place, float(p1), float(p5), float(np.mean(values)))
-
-
-def normalized(rows: np.ndarray) -> np.ndarray:
-    """Rows of length 1, float64; a row of zeros stays one."""
-    rows = np.asarray(rows, np.float64)
-    norms = np.linalg.norm(rows, axis=-1, keepdims=True)
-    return np.divide(rows, norms, out=np.zeros_like(rows), where=norms > 0)

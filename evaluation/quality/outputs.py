@@ -17,13 +17,13 @@ from typing import Any
 import numpy as np
 
 from evaluation.quality.candidates import candidate_sets
-from evaluation.quality.metrics import normalized
 from evaluation.quality.split import TestSplit
 from evaluation.quality.texts import TextTower, run_in_batches, run_one_by_one
 from evaluation.sources import ROOT, sources_digest
 from runtime.bundle import REGION_MASKS, SIGNATURES, Bundle, TensorSpec, file_sha256, select_files
 from runtime.engines import Engine
 from runtime.files import forget_oldest, write_atomically
+from runtime.metrics import normalized
 from runtime.parity import GOLDEN, load_golden
 from runtime.preprocess import load_image
 from runtime.tokenizers import Tokenizer

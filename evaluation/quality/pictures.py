@@ -20,10 +20,10 @@ from PIL import Image
 from calibration_data.region_cells import region_boxes
 from calibration_data.samples import Sample
 from evaluation.quality.measure import REFERENCE, SHIPPED, scores, screen_cosines
-from evaluation.quality.metrics import right_ranks
 from evaluation.quality.outputs import Outputs, Work
 from evaluation.quality.projection import tsne
 from evaluation.quality.split import SPLITS, TestSplit
+from runtime.metrics import right_ranks
 
 DPI = 110
 MARKERS = ("o", "s", "^", "D", "v", "P")

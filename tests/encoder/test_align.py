@@ -13,9 +13,9 @@ from calibration_data.samples import read_samples
 from encoder import build
 from encoder.config import CHECKPOINTS, PRESETS, EncoderConfig
 from encoder.tokenizers import tokenizer_of
-from encoder.train.caches import fused
+from encoder.train.batches import pad, token_ids
 from encoder.train.distillation import Material, align
-from encoder.train.text_data import pad, token_ids
+from encoder.train.kernels import fused
 from encoder.weights import load_state
 from runtime.preprocess import load_image
 

@@ -7,7 +7,7 @@ import torch
 
 from encoder.config import EncoderConfig
 from encoder.model import build
-from encoder.train.fake_quantization import fake_quantize
+from encoder.train.kernels import fake_quantize
 
 CONFIG = EncoderConfig(image_size=(64, 64))
 

@@ -32,6 +32,7 @@ def test_the_names_are_those_of_the_classes(slot):
     for name, option in TABLES[slot].items():
         assert options(slot)[name].get("SIZES", {}) == getattr(option, "SIZES", {})
         assert options(slot)[name].get("tokenizer", "wordpiece") == getattr(option, "tokenizer", "wordpiece")
+        assert options(slot)[name].get("finds_regions", False) == getattr(option, "finds_regions", False)
 
 
 @pytest.mark.parametrize(

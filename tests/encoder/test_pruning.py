@@ -11,8 +11,14 @@ from encoder.modules.slots import Screen
 from encoder.modules.text import MiniLm
 from encoder.train import TrainError
 from encoder.train.__main__ import main
-from encoder.train.pruned_towers import cut_minilm, cut_mobileclip, factorized, spaced
-from encoder.train.pruning import parameters, pruned_config
+from encoder.train.pruning import (
+    cut_minilm,
+    cut_mobileclip,
+    factorized,
+    parameters,
+    pruned_config,
+    spaced,
+)
 
 WHOLE = "high_performance"
 

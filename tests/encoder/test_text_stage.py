@@ -10,9 +10,10 @@ from transformers import BertConfig, BertModel, BertTokenizerFast
 
 from encoder import build
 from encoder.config import VOCABULARY
-from encoder.train.text_data import TextBatches, prefix, token_ids
-from encoder.train.text_stage import TextDistillation, embed_texts, fit_reduction, reduce, spearman
-from encoder.train.text_teacher import TeacherError, TextTeacher
+from encoder.train.batches import token_ids
+from encoder.train.options import StageOptions
+from encoder.train.text_stage import TextBatches, TextStage, embed_texts, prefix, spearman
+from encoder.train.text_teacher import TeacherError, TextTeacher, fit_reduction, reduce
 from runtime.tokenizer import WordPieceTokenizer
 
 SUBJECTS = (
@@ -51,9 +52,9 @@ def model(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def distillation(model, tmp_path_factory):
+def stage(model, tmp_path_factory):
     cache = tmp_path_factory.mktemp("embeddings")
-    return TextDistillation(seed=0, batch=48, teacher=str(model), texts=(TEXTS, UNSEEN), cache=cache)
+    return TextStage(StageOptions(batch=48), seed=0, teacher=str(model), texts=(TEXTS, UNSEEN), cache=cache)
 
 
 def test_teacher_is_the_mean_of_the_last_states(model, tmp_path):
@@ -89,7 +90,7 @@ def test_a_teacher_that_cannot_be_loaded_is_named_in_one_line(model, tmp_path):
 
 def test_a_teacher_narrower_than_the_token_is_refused(model, tmp_path):
     with pytest.raises(TeacherError, match=r"256 wide.*at least 300"):
-        TextDistillation(seed=0, batch=8, teacher=str(model), texts=(TEXTS, UNSEEN), dim=300, cache=tmp_path)
+        TextStage(StageOptions(), seed=0, teacher=str(model), texts=(TEXTS, UNSEEN), dim=300, cache=tmp_path)
 
 
 def test_pickled_weights_are_refused(model, tmp_path):
@@ -153,23 +154,23 @@ def test_an_epoch_shows_every_text_once_and_some_of_them_half_typed():
             assert found.tolist() == token_ids(tokenizer, TEXTS[row]).tolist()
 
 
-def test_each_tower_starts_from_what_its_teacher_knows(distillation):
+def test_each_tower_starts_from_what_its_teacher_knows(stage):
     """MiniLM as the teacher itself; an LSTM with its view of words; others as they are."""
     lstm = build({"text_model": "custom_lstm"}, seed=0)
     pieces = VOCABULARY.read_text(encoding="utf-8").splitlines()
-    seen = sorted({piece for ids in distillation.batches.ids for piece in ids[1:-1].tolist()})
+    seen = sorted({piece for ids in stage.batches.ids for piece in ids[1:-1].tolist()})
 
     def likeness():
         own = lstm.text.words.weight.detach()[seen].numpy()
         own = own / np.linalg.norm(own, axis=1, keepdims=True)
-        return spearman(own, distillation.teacher.embed([pieces[i] for i in seen]))
+        return spearman(own, stage.teacher.embed([pieces[i] for i in seen]))
 
     at_random = likeness()
-    distillation.initialize(lstm)
+    stage.initialize(lstm)
     assert likeness() > 0.3 > at_random
     other = build({"text_model": "roberta_tiny"}, seed=0)
     before = {name: value.clone() for name, value in other.text.state_dict().items()}
-    distillation.initialize(other)
+    stage.initialize(other)
     assert all(torch.equal(before[name], value) for name, value in other.text.state_dict().items())
 
 
@@ -179,21 +180,19 @@ def test_a_prefix_begins_the_text_and_is_shorter():
     assert found == {"See you"[:length] for length in range(2, 7)}
 
 
-def test_tower_starts_as_a_bag_of_words_and_learns_from_the_teacher(distillation):
+def test_tower_starts_as_a_bag_of_words_and_learns_from_the_teacher(stage):
     encoder = build({}, seed=0)
-    at_random = distillation.validate(encoder)["spearman"]
-    distillation.initialize(encoder)
-    tokens = embed_texts(
-        encoder, distillation.tokenizer, ["the train is late", "late is train the", "a parcel"]
-    )
+    at_random = stage.validate(encoder, 0.0)["spearman"]
+    stage.initialize(encoder)
+    tokens = embed_texts(encoder, stage.tokenizer, ["the train is late", "late is train the", "a parcel"])
     assert tokens[0] @ tokens[1] > 0.95 > tokens[0] @ tokens[2]
-    at_first = distillation.validate(encoder)["spearman"]
+    at_first = stage.validate(encoder, 0.0)["spearman"]
     optimizer = torch.optim.Adam(encoder.text.parameters(), 1e-3)
     for step in range(20):
-        loss = sum(distillation.loss(encoder, distillation.heads(), step).values())
+        loss = sum(stage.loss(encoder, stage.prepare(step), step, 0.0).values())
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-    at_last = distillation.validate(encoder)
+    at_last = stage.validate(encoder, 0.0)
     assert at_random < at_first < at_last["spearman"]
     assert at_last["prefix_r1"] > 0.3

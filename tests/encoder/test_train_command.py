@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 import torch
@@ -219,7 +220,7 @@ def test_frozen_vision_stays_as_it_is_and_its_tokens_are_read_once(train, run, t
     changed = {name for name, value in before.items() if not torch.equal(value, after[name])}
     assert changed and not {name for name in changed if name.startswith(seeing)}
     assert {name.split(".")[0] for name in changed} == {"text", "user", "fusion"}
-    monkeypatch.setattr("encoder.train.caches._all_tokens", None)  # kept by the first run
+    monkeypatch.setattr("encoder.train.batches._all_tokens", None)  # kept by the first run
     assert train(*frozen, out=tmp_path / "again")[0] == 0
     again = load_file(tmp_path / "again" / "encoder.safetensors")
     assert all(torch.equal(again[name], value) for name, value in after.items())
@@ -271,6 +272,8 @@ def test_a_finished_run_is_published_with_its_card(run, tmp_path):
             ("--disable-blocks", "stages_2.0"),
             "no residual block 'stages_2.0'; it has: stages_0.0, stages_1.1",
         ),
+        (("--stage", "text"), "--teacher none: the text stage learns from a teacher"),
+        (("--stage", "regions", "--publish"), "tiny has fixed regions"),
         (("--stage", "vision"), "--stage vision imitates another encoder: name it with --teacher"),
         (("--freeze-vision", "--teacher", "balanced"), "--freeze-vision cannot imitate a whole encoder"),
         (("--time-limit", "5"), "--time-limit and --steps exclude each other"),
@@ -283,7 +286,15 @@ def test_bad_input_is_told_in_one_line(train, tmp_path, more, message):
 
 
 @pytest.mark.parametrize(
-    "option", [("--steps", "0"), ("--rate", "-1"), ("--low-resolution-share", "2"), ("--stap", "1")]
+    "option",
+    [
+        ("--steps", "0"),
+        ("--rate", "-1"),
+        ("--rate", "fast"),
+        ("--seed", "-1"),
+        ("--low-resolution-share", "2"),
+        ("--stap", "1"),
+    ],
 )
 def test_bad_options_are_told_in_one_line(option, capsys):
     with pytest.raises(SystemExit) as ended:
@@ -299,8 +310,20 @@ def test_the_smoke_run_passes(tmp_path, capsys):
 
 def test_help_and_refusals_do_not_wait_for_torch(tmp_path):
     """What a user mistyped is said in a fraction of the seconds that PyTorch takes to load."""
+    bad, held = str(tmp_path / "bad.safetensors"), str(tmp_path)
+    (tmp_path / "text").mkdir()
+    for path in (bad, tmp_path / "text" / CHECKPOINT):
+        Path(path).write_bytes(b"no tensors")
     calls = [
         ["--preset", "huge"],
+        ["--init", bad],
+        ["--teacher", bad],
+        ["--stage", "regions"],
+        ["--stage", "text", "--teacher", "none"],
+        ["--stage", "text", "--publish"],
+        ["--stage", "text", "--out", held],
+        ["prune", "--weights", bad],
+        ["prune", "--stage", "text", "--out", held],
         ["--data", "/nowhere"],
         ["--teacher", "gone.safetensors"],
         ["--align", "gone.safetensors"],
@@ -324,6 +347,8 @@ print([main(call) for call in {calls}], main(["--help"]), "torch" in sys.modules
     assert found.stdout.splitlines()[-1] == f"{[2] * len(calls)} 0 False", found.stderr
     assert found.stderr.count("error: ") == len(calls)
     assert "did you mean 'prune'?" in found.stderr
+    assert found.stderr.count("bad.safetensors: not a readable safetensors file") == 3
+    assert found.stderr.count("holds a run already") == 2
 
 
 @pytest.mark.parametrize("name", ["encoder.model", "encoder.weights", "encoder.tokenizers"])

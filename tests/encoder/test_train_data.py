@@ -12,12 +12,11 @@ from calibration_data.generator.styles import STYLES
 from calibration_data.samples import read_samples
 from encoder.config import VOCABULARY
 from encoder.train import TrainError
-from encoder.train.augment import augment
 from encoder.train.batches import Collator
-from encoder.train.caches import resized_images
 from encoder.train.objective import class_loss, contrast
 from encoder.train.options import ContextOptions
 from encoder.train.sampling import Sampler, paraphrase_styles
+from encoder.train.screens import Screens, augment, resized_images
 from runtime.preprocess import load_image
 from runtime.tokenizer import WordPieceTokenizer
 
@@ -130,8 +129,8 @@ def test_paraphrases_without_a_known_order_are_only_negatives(samples):
 
 
 def test_which_candidates_do_not_count(samples, draws, tmp_path):
-    pixels, rows = resized_images([sample.image for sample in samples], (16, 8), folder=tmp_path)
-    collator = Collator(samples, pixels, rows, WordPieceTokenizer(VOCABULARY, 64))
+    screens = Screens({"train": samples, "validation": []}, (16, 8), tmp_path)
+    collator = Collator(screens, WordPieceTokenizer(VOCABULARY, 64))
     for draw in draws[:10]:
         batch = collator.collate(draw)
         assert batch.image.shape == (12, 16, 8, 3) and batch.ignored.shape == (48, len(draw.candidates))
@@ -163,8 +162,8 @@ def test_which_candidates_do_not_count(samples, draws, tmp_path):
 
 
 def test_texts_come_back_in_their_own_order(samples, tmp_path):
-    pixels, rows = resized_images([samples[0].image], (16, 8), folder=tmp_path)
-    collator = Collator(samples[:1], pixels, rows, WordPieceTokenizer(VOCABULARY, 64))
+    screens = Screens({"train": samples[:1], "validation": []}, (16, 8), tmp_path)
+    collator = Collator(screens, WordPieceTokenizer(VOCABULARY, 64))
     texts = ["a b c d", "", "a", "a b c d e f g", "a b"] * 100
 
     class Counter:

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from encoder.train.optimization import SubsampledConv, suit_kernels
+from encoder.train.kernels import SubsampledConv, suit_kernels
 
 CPU = torch.device("cpu")
 

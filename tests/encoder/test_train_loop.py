@@ -11,9 +11,8 @@ from torch import nn
 
 from encoder.train import TrainError, TrainingDivergedError
 from encoder.train.checkpoint import CHECKPOINT, PREVIOUS, load_checkpoint, save_checkpoint
-from encoder.train.loop import Loop, Pace, Stopped
+from encoder.train.loop import Ema, Loop, Pace, Stopped, make_scheduler
 from encoder.train.monitor import METRICS, Monitor
-from encoder.train.optimization import Ema, make_scheduler
 from encoder.train.options import StageOptions
 
 ALWAYS = Pace(save=0.0, validate=1e9)

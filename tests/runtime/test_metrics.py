@@ -58,3 +58,20 @@ def test_other_shapes_are_refused(values):
     golden = np.zeros((2, 2)) if values.ndim == 2 and len(values) else values
     with pytest.raises(ValueError, match="one shape"):
         metrics.cosine(values, golden)
+
+
+def test_right_ranks_count_ties_and_bad_scores_against_the_encoder():
+    random = np.random.default_rng(5)
+    scores = random.integers(0, 6, (300, 20)).astype(float)
+    expected = [1 + sum(other >= row[0] for other in row[1:]) for row in scores.tolist()]
+    assert metrics.right_ranks(scores).tolist() == expected
+    assert metrics.right_ranks(np.full((1, 200), np.nan)).tolist() == [200]
+    assert metrics.right_ranks(np.array([[0.5, 0.4, 0.3]])).tolist() == [1]
+
+
+def test_mean_pairwise_cosine_is_that_of_all_pairs_of_different_rows():
+    rows = np.random.default_rng(5).normal(size=(30, 8)) + 1
+    unit = rows / np.linalg.norm(rows, axis=1, keepdims=True)
+    pairs = [float(unit[i] @ unit[j]) for i in range(30) for j in range(i + 1, 30)]
+    assert metrics.mean_pairwise_cosine(rows * 3) == pytest.approx(np.mean(pairs), abs=1e-12)
+    assert metrics.mean_pairwise_cosine(np.ones((5, 4))) == pytest.approx(1)
