@@ -12,7 +12,7 @@ BUNDLE := dist/$(PRESET)
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup export test test-all lint check parity quality bench arm64 android compare ablation advise train fuzz calibration-data clean
+.PHONY: help setup export test test-all lint check parity quality bench arm64 android compare ablation breadth advise train fuzz calibration-data clean
 
 # `## use:` and `## measure:` put a target into a group of the help, the others develop.
 help: ## list the targets
@@ -65,6 +65,10 @@ compare: install-export $(BUNDLE)/manifest.json ## measure: the shipped file aga
 ablation: install-export ## measure: every preset, and balanced with each slot exchanged (docs/ablation.md)
 	$(PY) -m evaluation setup-arm64
 	$(PY) -m benchmarks ablation $(ARGS)
+
+breadth: install-export ## measure: one timm backbone after the other, no recipe of its own (docs/breadth.md)
+	$(PY) -m evaluation setup-arm64
+	$(PY) -m benchmarks breadth $(ARGS)
 
 advise: install-export ## use: ask four questions and name a preset
 	$(PY) -m benchmarks advise $(ARGS)

@@ -18,6 +18,12 @@ COMMANDS = {
         "A row that fails shows its error and does not stop the others. Exit status: 0 all well, 1 a row "
         "failed, 2 bad use or bad input.",
     ),
+    "breadth": Command(
+        "benchmarks.breadth",
+        "Exports balanced with one timm backbone after the other, random weights, no recipe of its own: "
+        "which are exported and stay near float, on which engine, and what that costs.",
+        "Exit status: 0 all are within the limits, 1 one is not or failed, 2 bad use or bad input.",
+    ),
     "advise": Command(
         "benchmarks.advice.command",
         "Picks a preset by four questions and the measured ablation; asks what no flag says.",

@@ -10,11 +10,9 @@ from rich.text import Text
 
 from benchmarks.compare import Comparison
 from benchmarks.rows import OURS, Row, Standing, judge
-from runtime.errors import InputError
-from runtime.files import write_atomically
+from evaluation.marked import marks, replace
 
-BEGIN = "<!-- compare: written by python -m benchmarks compare --write-docs -->"
-END = "<!-- end of compare -->"
+MARKS = marks("compare", "python -m benchmarks compare --write-docs")
 NOTHING = "-"
 
 
@@ -87,11 +85,7 @@ def write_docs(text: str, path: Path) -> None:
     Raises:
         InputError: the marks do not stand there once, in this order.
     """
-    old = path.read_text(encoding="utf-8")
-    if old.count(BEGIN) != 1 or old.count(END) != 1 or old.index(BEGIN) > old.index(END):
-        raise InputError(f"{path}: the lines {BEGIN} and {END} must stand there once, in this order")
-    before, rest = old.split(BEGIN)
-    write_atomically(path, f"{before}{BEGIN}\n\n{text}\n{END}{rest.split(END)[1]}".encode())
+    replace(path, MARKS, text)
 
 
 def _title(found: Comparison) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +15,14 @@ from evaluation.verdict import Verdict
 from export.calibration import max_user_norm
 from export.report.html import render_report
 from export.request import Request, tool_versions
-from export.steps.files import MODEL_FILES, tensors_of
+from export.steps.files import LAYERS, MODEL_FILES, given_back, stored_recipe, tensors_of
 from runtime.bundle import REGION_MASKS, file_sha256, signatures
 from runtime.files import whole_folder
 from runtime.manifest import SCHEMA_VERSION, write_manifest
 
-OTHER_FILES = {"golden.npz": "golden", "plan.json": "tflite_int8"}
+OTHER_FILES = {"golden.npz": "golden"}
+RECIPES = ("tflite", "onnx")
+"""Formats that have a recipe each, of the step `FORMAT_recipe`."""
 REPORT = "report.html"
 
 
@@ -42,6 +45,7 @@ def write_bundle(
             shutil.copyfile(folders[entry["step"]] / name, staging / name)
         for name, step in OTHER_FILES.items():
             shutil.copyfile(folders[step] / name, staging / name)
+        (staging / "plan.json").write_text(json.dumps(_plan(folders), indent=1) + "\n")
         for name, path in tokenizer_files(request.config).files.items():
             shutil.copyfile(path, staging / name)
         manifest = _manifest(request, folders, staging, inputs_sha256)
@@ -52,6 +56,17 @@ def write_bundle(
         (staging / REPORT).write_text(render_report(manifest, staging, folders["quality"]), encoding="utf-8")
         manifest["files"][REPORT] = _entry(staging / REPORT)
         return write_manifest(staging, manifest)
+
+
+def _plan(folders: Mapping[str, Path]) -> dict[str, Any]:
+    """The recipe of both formats, and the precision of every layer of the .tflite."""
+    parts = {name: folders[f"{name}_recipe"] for name in RECIPES}
+    recipe = stored_recipe(parts["tflite"]).to_dict() | {"onnx": asdict(stored_recipe(parts["onnx"]).onnx)}
+    layers = json.loads((folders["tflite_int8"] / LAYERS).read_text())
+    return {
+        "recipe": recipe,
+        "layers": layers,
+    }
 
 
 def _manifest(
@@ -84,6 +99,7 @@ def _manifest(
         },
         "files": {path.name: _entry(path) for path in sorted(staging.iterdir())},
         "parameters": facts["parameters"],
+        "given_back": {name: given_back(folders[f"{name}_recipe"]) for name in RECIPES},
         "limits": budgets.limits(),
         "parity": parity,
         "quality": quality["report"],

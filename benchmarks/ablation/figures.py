@@ -24,8 +24,9 @@ def figures(manifest: Mapping[str, Any], export_s: float) -> Figures:
         weights (the manifest's entry), parameters by part, file_bytes, private_bytes, phones (profile ->
         encode and keystroke -> m_instructions, ms, ms_range), not_counted, quality (keys of
         `budgets.QUALITY`), retention, not_rated, parity
-        (mean_centred_cosine_min and _mean of a whole encode in INT8, passed), missed (limits that fail),
-        export_s.
+        (mean_centred_cosine_min and _mean of a whole encode in INT8, passed), fidelity (engine ->
+        mean_centred_cosine_min of a whole encode in INT8; "phone" is TFLite on the target), given_back (what
+        the recipe's search did, by format), missed (limits that fail), export_s.
     """
     quality, kept, not_rated = _quality(manifest)
     budgets = [Verdict.from_dict(values) for values in manifest["budgets"]]
@@ -41,6 +42,8 @@ def figures(manifest: Mapping[str, Any], export_s: float) -> Figures:
         "retention": kept,
         "not_rated": not_rated,
         "parity": _parity(manifest),
+        "fidelity": _fidelity(manifest),
+        "given_back": manifest["given_back"],
         "missed": [budget.name for budget in budgets if budget.passed is False],
         "export_s": round(export_s, 1),
     }
@@ -61,6 +64,17 @@ def _quality(manifest: Mapping[str, Any]) -> tuple[dict[str, float] | None, floa
         return None, None, how.removeprefix("not measured: ")
     row = next(row for row in report["engines"] if (row["engine"], row["precision"]) == SHIPPED)
     return {key: quality_value(row, key) for key in QUALITY}, min(row["retention"].values()), ""
+
+
+def _fidelity(manifest: Mapping[str, Any]) -> dict[str, float]:
+    target = manifest.get("arm64", {}).get("target")
+    return {
+        row["engine"] if row.get("profile") is None else "phone": row["mean_centred_cosine_min"]
+        for row in (*manifest["parity"], *manifest.get("arm64", {}).get("parity", ()))
+        if (row["precision"], row["signature"]) == ("int8", "encode")
+        and row.get("profile") in (None, target)
+        and row.get("against", "pytorch") == "pytorch"
+    }
 
 
 def _parity(manifest: Mapping[str, Any]) -> dict[str, Any]:

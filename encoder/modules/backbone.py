@@ -47,7 +47,7 @@ class Backbone(nn.Module):
         weights: Path | None = None,
     ):
         super().__init__()
-        self.features = _create(name, strides, weights)
+        self.features = _create(name, image_size, strides, weights)
         info = self.features.feature_info
         *_, reduction = info.reduction()
         self.channels: int = info.channels()[-1]
@@ -70,7 +70,9 @@ def timm_name(backbone: str) -> str:
     return BACKBONES.get(backbone, backbone.removeprefix(TIMM))
 
 
-def _create(name: str, strides: tuple[int, ...], weights: Path | None) -> nn.Module:
+def _create(
+    name: str, image_size: tuple[int, int], strides: tuple[int, ...], weights: Path | None
+) -> nn.Module:
     model = timm_name(name)
     needed = _needed(strides)
     if not timm.is_model(model):
@@ -78,20 +80,35 @@ def _create(name: str, strides: tuple[int, ...], weights: Path | None) -> nn.Mod
         raise unknown_backbone(name, tuple(BACKBONES), close, needed)
     try:
         chosen = _indices(name, strides) if strides else (-1,)
-        features = timm.create_model(model, features_only=True, out_indices=chosen)
+        features, options = _create_sized(model, chosen, image_size)
     except (RuntimeError, AttributeError, AssertionError, TypeError, IndexError) as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise ConfigError(
             f"backbone {name!r} gives no feature maps (timm's features_only: {reason}); needed: {needed}"
         ) from error
     if weights is not None:
-        return _load_published(model, chosen, weights)
+        return _load_published(model, options, weights)
     mean, std = pixel_statistics(model)
-    data_dependent_init(features, lambda: features((noise_screens() - mean) / std))
+    size = image_size if "img_size" in options else NOISE_SIZE
+    data_dependent_init(features, lambda: features((_enlarged(noise_screens(), size) - mean) / std))
     return features
 
 
-def _load_published(model: str, chosen: tuple[int, ...], weights: Path) -> nn.Module:
+def _create_sized(
+    model: str, chosen: tuple[int, ...], image_size: tuple[int, int]
+) -> tuple[nn.Module, dict[str, object]]:
+    """Creates a timm model for an image size, where it has one; returns it and what it was created with."""
+    options: dict[str, object] = {"features_only": True, "out_indices": chosen}
+    try:
+        sized = options | {"img_size": image_size}
+        return timm.create_model(model, **sized), sized
+    except TypeError as error:
+        if "img_size" not in str(error):
+            raise
+        return timm.create_model(model, **options), options
+
+
+def _load_published(model: str, options: dict[str, object], weights: Path) -> nn.Module:
     """Creates a timm model with published weights; timm itself drops the classifier and maps earlier names.
 
     timm passes over tensors that a file lacks. So a file of NaNs is loaded first: what is then a number would
@@ -104,9 +121,7 @@ def _load_published(model: str, chosen: tuple[int, ...], weights: Path) -> nn.Mo
     def load(state: dict[str, Tensor]) -> nn.Module:
         overlay = {"state_dict": state}
         try:
-            return timm.create_model(
-                model, features_only=True, out_indices=chosen, pretrained=True, pretrained_cfg_overlay=overlay
-            )
+            return timm.create_model(model, **options, pretrained=True, pretrained_cfg_overlay=overlay)
         except (RuntimeError, KeyError) as error:
             refuse([str(error).strip().splitlines()[-1].strip()], weights, f"backbone than {model}")
 
@@ -147,8 +162,8 @@ def noise_screens() -> Tensor:
     return torch.where(written > 0, ink, _enlarged(torch.cat([dim, sheets])))
 
 
-def _enlarged(noise: Tensor) -> Tensor:
-    return nn.functional.interpolate(noise.float(), size=NOISE_SIZE)
+def _enlarged(noise: Tensor, size: tuple[int, int] = NOISE_SIZE) -> Tensor:
+    return nn.functional.interpolate(noise.float(), size=size)
 
 
 _initializes: ContextVar[bool] = ContextVar("initializes", default=True)

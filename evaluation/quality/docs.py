@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from evaluation.marked import around, marks, replace
 from evaluation.quality.measure import SHIPPED
 from evaluation.quality.outputs import ROOT, Outputs, Work
 from evaluation.quality.pictures import draw_pictures
@@ -13,13 +14,9 @@ from evaluation.quality.split import TestSplit
 from evaluation.quality.step import CAPTIONS
 from evaluation.quality.tables import Table, figure_tables
 from runtime.errors import InputError
-from runtime.files import write_atomically
 
 DOCS = ROOT / "docs"
-BEGIN, END = (
-    "<!-- quality: written by python -m evaluation quality --write-docs -->",
-    "<!-- end of quality -->",
-)
+MARKS = marks("quality", "python -m evaluation quality --write-docs")
 
 
 def write_docs(
@@ -44,18 +41,14 @@ def write_docs(
     path = folder / "results.md"
     if SHIPPED not in outputs:
         raise InputError("--write-docs needs the shipped file: add tflite-int8 to --engines")
-    text = path.read_text(encoding="utf-8")
-    if text.count(BEGIN) != 1 or text.count(END) != 1 or text.index(BEGIN) > text.index(END):
-        raise InputError(f"{path}: the lines {BEGIN} and {END} must stand there once, in this order")
+    around(path, MARKS)
     images = folder / "images"
     images.mkdir(exist_ok=True)
-    lines = [BEGIN, "", _summary(report), *map(markdown, figure_tables(report))]
+    lines = [_summary(report), *map(markdown, figure_tables(report))]
     for name, data in draw_pictures(split, work, outputs).items():
         (images / f"quality_{name}.webp").write_bytes(data)
         lines += [f"![](images/quality_{name}.webp)", "", CAPTIONS[name], ""]
-    before, rest = text.split(BEGIN)
-    after = rest.split(END)[1]
-    write_atomically(path, (before + "\n".join(lines) + END + after).encode())
+    replace(path, MARKS, "\n".join(lines))
 
 
 def _summary(report: Mapping[str, Any]) -> str:

@@ -15,6 +15,7 @@ from export.passes.drop_disabled import drop_disabled
 from export.passes.fold_batch_norm import fold_batch_norm
 from export.passes.fold_input_scale import fold_input_scale
 from export.passes.head_layout import head_layout
+from export.passes.linear_attention import linear_attention
 from export.passes.patch_tokens import patch_tokens
 from export.passes.query_only import query_only
 from export.passes.reparameterize import reparameterize
@@ -23,8 +24,8 @@ from export.passes.unroll_lstm import unroll_lstm
 
 # Norms are carried into packed projections, so they come before attention is split.
 REWRITES = (
-    reparameterize, drop_disabled, fold_batch_norm, rms_norms, head_layout, patch_tokens, fold_input_scale,
-    bands, borders, cls_only, query_only, unroll_lstm, constant_prompts,
+    reparameterize, drop_disabled, fold_batch_norm, rms_norms, head_layout, patch_tokens, linear_attention,
+    fold_input_scale, bands, borders, cls_only, query_only, unroll_lstm, constant_prompts,
 )  # fmt: skip
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 import re
 from collections import defaultdict
 from collections.abc import Iterator
@@ -42,6 +43,18 @@ def _walk(model) -> Iterator[tuple]:
             kind = kinds[model.operatorCodes[operator.opcodeIndex].builtinCode]
             name = "".join(graph.tensors[output].name.decode() + ";" for output in operator.outputs)
             yield parts.get(index, str(index)), kind, name, operator, graph
+
+
+def multiply_adds(path: Path) -> dict[tuple[str, str], int]:
+    """Counts the multiply-adds of convolutions and linear layers, by signature and layer name; others: 0."""
+    counts: dict[tuple[str, str], int] = defaultdict(int)
+    for part, kind, name, operator, graph in walk(path):
+        if kind in ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED"):
+            weight = graph.tensors[operator.inputs[1]].shape
+            # Of each output: a filter's numbers; of a depthwise filter, [1, h, w, C], those of a channel.
+            each = math.prod(weight[1:3] if kind == "DEPTHWISE_CONV_2D" else weight[1:])
+            counts[part, name] += int(each) * math.prod(graph.tensors[operator.outputs[0]].shape)
+    return counts
 
 
 def activation_matmuls(path: Path) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import re
 import tempfile
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -16,48 +17,95 @@ AVERAGING_CONSTANT = 0.05
 """How far one sample moves a range under `moving_average`; ai-edge-quantizer's own is the same."""
 
 
-def quantize_onnx(
-    source: Path, signature: str, recipe: OnnxRecipe, samples: list[dict[str, np.ndarray]], path: Path
-) -> None:
-    """Writes the quantized file: signed INT8 weights, per channel, and signed INT8 activations.
+class OnnxQuantizer:
+    """Quantizes one float file by recipes with the same operators: it is calibrated once.
 
     Args:
         source: the float32 file.
         signature: that it serves.
-        recipe: operator types to quantize, and layers to leave out.
+        recipe: operator types to quantize, and how their ranges are taken.
         samples: calibration inputs, each a dict by input name with arrays of batch 1.
-        path: the file to write.
     """
-    from onnxruntime.quantization import CalibrationMethod, QuantType
-    from optimum.onnxruntime import AutoQuantizationConfig, ORTQuantizer
-    from optimum.onnxruntime.configuration import CalibrationConfig
 
-    logging.getLogger("optimum").setLevel(logging.ERROR)
-    config = AutoQuantizationConfig.arm64(
-        is_static=True,
-        per_channel=True,
-        operators_to_quantize=list(recipe.operators),
-        nodes_to_exclude=_excluded(source, signature, recipe),
-    )
-    config.activations_dtype = QuantType.QInt8
-    config.reduce_range = signature in recipe.reduce_range
-    calibration = CalibrationConfig(
-        dataset_name="samples",
-        dataset_config_name="",
-        dataset_split="calibration",
-        dataset_num_samples=len(samples),
-        method=CalibrationMethod.MinMax,
-        moving_average=recipe.calibration == "moving_average",
-        averaging_constant=AVERAGING_CONSTANT,
-    )
-    rows = [{name: array[0] for name, array in sample.items()} for sample in samples]
-    with tempfile.TemporaryDirectory() as scratch, quiet():
-        quantizer = ORTQuantizer.from_pretrained(source.parent, file_name=source.name)
-        ranges = quantizer.fit(
-            rows, calibration, Path(scratch) / "augmented.onnx", operators_to_quantize=list(recipe.operators)
+    def __init__(
+        self, source: Path, signature: str, recipe: OnnxRecipe, samples: Sequence[Mapping[str, np.ndarray]]
+    ):
+        from onnxruntime.quantization import CalibrationMethod
+        from optimum.onnxruntime import ORTQuantizer
+        from optimum.onnxruntime.configuration import CalibrationConfig
+
+        logging.getLogger("optimum").setLevel(logging.ERROR)
+        calibration = CalibrationConfig(
+            dataset_name="samples",
+            dataset_config_name="",
+            dataset_split="calibration",
+            dataset_num_samples=len(samples),
+            method=CalibrationMethod.MinMax,
+            moving_average=recipe.calibration == "moving_average",
+            averaging_constant=AVERAGING_CONSTANT,
         )
-        quantizer.quantize(config, scratch, file_suffix="int8", calibration_tensors_range=ranges)
-        path.write_bytes((Path(scratch) / f"{source.stem}_int8.onnx").read_bytes())
+        rows = [{name: array[0] for name, array in sample.items()} for sample in samples]
+        self.source, self.signature = source, signature
+        with tempfile.TemporaryDirectory() as scratch, quiet():
+            self._quantizer = ORTQuantizer.from_pretrained(source.parent, file_name=source.name)
+            augmented = Path(scratch) / "augmented.onnx"
+            operators = list(recipe.operators)
+            self._ranges = self._quantizer.fit(rows, calibration, augmented, operators_to_quantize=operators)
+
+    def write(self, recipe: OnnxRecipe, path: Path) -> None:
+        """Writes the quantized file: signed INT8 weights, per channel, and signed INT8 activations.
+
+        Args:
+            recipe: with the operators and the calibration of the one above; layers to leave out.
+            path: the file to write.
+        """
+        from onnxruntime.quantization import QuantType
+        from optimum.onnxruntime import AutoQuantizationConfig
+
+        config = AutoQuantizationConfig.arm64(
+            is_static=True,
+            per_channel=True,
+            operators_to_quantize=list(recipe.operators),
+            nodes_to_exclude=_excluded(self.source, self.signature, recipe),
+        )
+        config.activations_dtype = QuantType.QInt8
+        config.reduce_range = self.signature in recipe.reduce_range
+        with tempfile.TemporaryDirectory() as scratch, quiet():
+            self._quantizer.quantize(
+                config, scratch, file_suffix="int8", calibration_tensors_range=self._ranges
+            )
+            path.write_bytes((Path(scratch) / f"{self.source.stem}_int8.onnx").read_bytes())
+
+
+def quantized_nodes(source: Path, signature: str, recipe: OnnxRecipe) -> Iterator[tuple]:
+    """Yields (layer, node, name of its weight, shapes by tensor) of each node with weights that is quantized.
+
+    The layer is the path of the PyTorch module: the weight has its name, or where that was folded anew the
+    bias that is added next.
+    """
+    import onnx
+
+    graph = onnx.shape_inference.infer_shapes(onnx.load(source)).graph
+    shapes = {tensor.name: tuple(tensor.dims) for tensor in graph.initializer}
+    constants = set(shapes)
+    shapes |= {
+        value.name: tuple(size.dim_value for size in value.type.tensor_type.shape.dim)
+        for value in (*graph.value_info, *graph.output)
+    }
+    added = {
+        name: constant
+        for node in graph.node
+        if node.op_type == "Add"
+        for name in node.input
+        for constant in constants.intersection(node.input)
+    }
+    excluded = _excluded(source, signature, recipe)
+    for node in graph.node:
+        weights = [name for name in node.input if name in constants]
+        if weights and node.op_type in recipe.operators and node.name not in excluded:
+            named = next((name for name in weights if "." in name), added.get(node.output[0], weights[0]))
+            layer = re.sub(r"^encoder\.|\.(weight|bias|weight_bias)$", "", named)
+            yield layer, node, weights[0], shapes
 
 
 def _excluded(source: Path, signature: str, recipe: OnnxRecipe) -> list[str]:

@@ -157,7 +157,7 @@ def _finished(model_bytes: bytes, recipe: TfliteRecipe) -> bytes:
         if buffer.data is not None:  # arrays are written whole, all else byte by byte
             buffer.data = np.frombuffer(buffer.data, np.uint8)
     bypass_float(model, schema)
-    for rule in recipe.rules:
+    for rule in reversed(recipe.rules):  # the last one counts: what is packed is no float table any more
         if rule.precision in PACKED:
             pack_lookups(model, schema, rule.layers, PACKED[rule.precision])
     if recipe.arithmetic == "fp16":

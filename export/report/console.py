@@ -47,6 +47,24 @@ def step_progress(console: Console) -> Iterator[OnStep]:
         yield on_step
 
 
+def given_back_line(name: str, found: Mapping[str, Any]) -> str:
+    """Says what a format's recipe, found for this encoder, gives up of INT8."""
+    format_name = {"tflite": "TFLite", "onnx": "ONNX"}[name]
+    units, before, after = found["units"], found["before"], found["after"]
+    judged = f"worst judged screen {after['cosine_min']:.3f}"
+    if not units:
+        return f"{format_name} recipe: the default one, nothing given back ({judged})"
+    layers = sum(unit["layers"] for unit in units)
+    work = sum(unit["multiply_adds"] for unit in units) / 1e6
+    more = (after["file_bytes"] - before["file_bytes"]) / 1e6
+    names = ", ".join(f"{unit['name']} in {unit['precision']}" for unit in units[:3])
+    return (
+        f"{format_name} recipe: {layers} of {found['layers']} layers get more precision ({names}"
+        f"{', ...' if len(units) > 3 else ''}): {work:.1f} M multiply-adds, {more:+.2f} MB; "
+        f"{judged}, {before['cosine_min']:.3f} without"
+    )
+
+
 def print_result(console: Console, manifest: Mapping[str, Any], out: str, following: str) -> None:
     """Prints the last screen: where the weights came from, the verdicts, the files, and what to do next.
 
@@ -55,6 +73,9 @@ def print_result(console: Console, manifest: Mapping[str, Any], out: str, follow
         following: the command to go on with.
     """
     print_weights(console, Weights.from_dict(manifest["weights"]))
+    for name, found in manifest["given_back"].items():
+        if found:
+            console.print(Text(given_back_line(name, found)))
     console.print()
     print_verdicts(console, [Verdict.from_dict(values) for values in manifest["budgets"]])
     console.print()

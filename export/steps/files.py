@@ -12,10 +12,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from export.quantize.recipe import Recipe, load_recipe
 from runtime.bundle import PARTS, SIGNATURES, TensorSpec, tensor_specs
 
 if TYPE_CHECKING:
     from export.request import Request
+
+
+LAYERS = "layers.json"
+"""Of the step `tflite_int8`: the precision of every layer."""
+RECIPE, GIVEN_BACK = "recipe.json", "given_back.json"
+"""Of the steps `tflite_recipe` and `onnx_recipe`."""
 
 
 def _model(step: str, engine: str, precision: str, *signatures: str) -> dict[str, Any]:
@@ -69,3 +76,13 @@ def side_by_side(folders: Mapping[str, Path], out: Path, steps: Mapping[str, str
     yield
     for name in steps:
         (out / name).unlink()
+
+
+def stored_recipe(folder: Path) -> Recipe:
+    """Returns the recipe that a step left in its folder."""
+    return load_recipe("", folder / RECIPE)
+
+
+def given_back(folder: Path) -> dict[str, Any] | None:
+    """Returns what a step gave back, by `GivenBack.to_dict`; None where the recipe was given."""
+    return json.loads((folder / GIVEN_BACK).read_text())

@@ -15,13 +15,13 @@ from export.steps.files import read_arrays
 if TYPE_CHECKING:
     from export.request import Request
 
-TOKENS = ("screen_tokens", "text_token")
+KEPT = ("screen_tokens", "text_token", "embedding")
 
 
 def make_golden(request: Request, folders: Mapping[str, Path], out: Path) -> None:
-    """Runs PyTorch eagerly on both splits: golden vectors, and the tokens that calibrate `fuse`."""
+    """Runs PyTorch eagerly on both splits: golden vectors, and what calibrates `fuse` and judges recipes."""
     encoder = stored_encoder(request, folders["encoder"])
     write_golden(encoder, read_arrays(folders["inputs"] / "parity.npz"), out / "golden.npz")
     inputs = read_arrays(folders["inputs"] / "calibration.npz")
-    tokens = run_encoder(encoder, inputs)
-    np.savez(out / "calibration.npz", **inputs, **{name: tokens[name] for name in TOKENS})
+    outputs = run_encoder(encoder, inputs)
+    np.savez(out / "calibration.npz", **inputs, **{name: outputs[name] for name in KEPT})

@@ -197,7 +197,7 @@ def test_tables_hold_what_was_measured_and_say_what_was_not():
 
 def test_documents_get_tables_chart_and_results(tmp_path):
     path, file = tmp_path / "ablation.md", tmp_path / "results.json"
-    path.write_text(f"before\n{docs.BEGIN}\nold figures\n{docs.END}\nafter\n")
+    path.write_text(f"before\n{docs.MARKS[0]}\nold figures\n{docs.MARKS[1]}\nafter\n")
     docs.write_docs(ROWS, path, file)
     text = path.read_text()
     assert text.startswith("before\n") and text.endswith("\nafter\n") and "old figures" not in text

@@ -6,7 +6,7 @@ import pytest
 
 from benchmarks.compare import Comparison
 from benchmarks.rows import OURS, Row, judge
-from benchmarks.tables import BEGIN, END, cells, header, markdown, notes, rich_table, verdict_line, write_docs
+from benchmarks.tables import MARKS, cells, header, markdown, notes, rich_table, verdict_line, write_docs
 from runtime.errors import InputError
 from runtime.provenance import Weights
 from tests.made_weights import weights_entry
@@ -88,7 +88,7 @@ def test_json_carries_the_verdict():
 
 def test_docs_keep_what_stands_around_the_marks(tmp_path):
     path = tmp_path / "results.md"
-    path.write_text(f"before\n{BEGIN}\nold\n{END}\nafter\n")
+    path.write_text(f"before\n{MARKS[0]}\nold\n{MARKS[1]}\nafter\n")
     write_docs("new\n", path)
     text = path.read_text()
     assert text.startswith("before\n") and text.endswith("\nafter\n") and "new" in text and "old" not in text

@@ -18,6 +18,9 @@ CONFIGS = {
     "roberta_tiny": {"text_model": "roberta_tiny"},
     "deep_transformer": {"fusion_layers": 3},
     "timm": {"backbone": "timm/mobilenetv2_050", "image_size": [192, 128]},
+    "branches": {"backbone": "timm/repghostnet_050"},
+    "linear_attention": {"backbone": "timm/mobilevitv2_050"},
+    "own_size": {"backbone": "timm/vit_tiny_patch16_224", "image_size": [192, 128]},
 }
 
 

@@ -16,6 +16,7 @@ _UNITS = (
     r".*\.(?:stem|final_conv|conv_head)",
     r"(?:global_view|regions|user|fusion\.\w+)",
     r"text\.\w+",
+    r".*\.\d+(?=\.)",
 )
 """What makes a group, by the layers' short names; the first that fits counts. Other layers stand alone."""
 

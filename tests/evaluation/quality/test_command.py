@@ -246,19 +246,16 @@ def test_random_weights_are_recorded_once_and_then_shown(command, tmp_path, monk
 def documents(tmp_path, monkeypatch):
     folder = tmp_path / "docs"
     folder.mkdir()
-    (folder / "results.md").write_text(f"# Before\n{docs.BEGIN}\nold\n{docs.END}\nAfter\n")
+    begin, end = docs.MARKS
+    (folder / "results.md").write_text(f"# Before\n{begin}\nold\n{end}\nAfter\n")
     monkeypatch.setattr(docs.write_docs, "__defaults__", (folder,))
     return folder
 
 
 def test_documentation_holds_the_figures_that_were_measured(command, report, documents):
     assert command(TINY, "--write-docs").code == 1
-    text = (documents / "results.md").read_text()
-    assert (
-        text.startswith(f"# Before\n{docs.BEGIN}\n")
-        and text.endswith(f"{docs.END}\nAfter\n")
-        and "old" not in text
-    )
+    text, (begin, end) = (documents / "results.md").read_text(), docs.MARKS
+    assert text.startswith(f"# Before\n{begin}\n") and text.endswith(f"{end}\nAfter\n") and "old" not in text
     shipped = report["engines"][1]
     assert f"| {100 * shipped['retrieval']['test']['all']['r1'][0]:.1f} [" in text
     assert f"| {shipped['spearman']:.3f} |" in text
