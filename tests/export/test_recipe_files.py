@@ -130,8 +130,6 @@ def test_bad_input_is_refused_without_loading_torch(tmp_path):
     script = """
 import sys
 from evaluation.__main__ import main as evaluate
-import encoder.modules
-import export.passes
 from export.__main__ import main
 recipe, config, folder, bundle = sys.argv[1:]
 commands = (["--recipe", recipe], ["--config", config], ["--calibration-data", folder])
