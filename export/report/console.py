@@ -73,7 +73,7 @@ def print_result(console: Console, manifest: Mapping[str, Any], out: str, follow
         following: the command to go on with.
     """
     print_weights(console, Weights.from_dict(manifest["weights"]))
-    for name, found in manifest["given_back"].items():
+    for name, found in manifest.get("given_back", {}).items():
         if found:
             console.print(Text(given_back_line(name, found)))
     console.print()

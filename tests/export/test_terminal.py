@@ -19,7 +19,7 @@ from evaluation.budgets import (
     size_budgets,
 )
 from evaluation.terminal.tables import print_table
-from export.report.console import print_result
+from export.report.console import given_back_line, print_result
 
 WIDTHS = (60, 80, 120, 200)
 PARITY = {
@@ -164,3 +164,24 @@ def test_no_name_in_a_table_is_cut(width):
     assert all(len(line) <= width for line in lines) and "…" not in "".join(lines)
     assert all(name in "".join(line.strip() for line in lines) for name in names)
     assert sum("vision" in line and "12.34" in line for line in lines) == 2
+
+
+def test_what_a_found_recipe_gives_up_is_one_sentence():
+    unit = {
+        "signature": "vision",
+        "name": "stem",
+        "precision": "float",
+        "layers": 2,
+        "multiply_adds": 400_000,
+    }
+    before = {"cosine_min": 0.93, "cosine_mean": 0.96, "file_bytes": 5_000_000}
+    found = {"units": [unit], "layers": 97, "trials": 30, "least": 0.96, "before": before,
+             "after": before | {"cosine_min": 0.971, "file_bytes": 5_020_000}}  # fmt: skip
+    assert given_back_line("tflite", found) == (
+        "TFLite recipe: 2 of 97 layers get more precision (stem in float): 0.4 M multiply-adds, +0.02 MB; "
+        "worst judged screen 0.971, 0.930 without"
+    )
+    nothing = found | {"units": [], "after": before}
+    assert given_back_line("onnx", nothing) == (
+        "ONNX recipe: the default one, nothing given back (worst judged screen 0.930)"
+    )
