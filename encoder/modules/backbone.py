@@ -101,11 +101,28 @@ def _create_sized(
     options: dict[str, object] = {"features_only": True, "out_indices": chosen}
     try:
         sized = options | {"img_size": image_size}
-        return timm.create_model(model, **sized), sized
+        features, options = timm.create_model(model, **sized), sized
     except TypeError as error:
         if "img_size" not in str(error):
             raise
-        return timm.create_model(model, **options), options
+        features = timm.create_model(model, **options)
+    _check_forward(model, features, image_size)
+    return features, options
+
+
+@torch.no_grad()
+def _check_forward(model: str, features: nn.Module, image_size: tuple[int, int]) -> None:
+    """Refuses a model that computes nothing from images of a size: some are made for one, or for squares."""
+    device = next(features.parameters()).device
+    try:
+        features.eval()(torch.zeros(1, 3, *image_size, device=device))
+    except (RuntimeError, AssertionError, ValueError) as error:
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0][:100]
+        raise ConfigError(
+            f"backbone {model!r} takes no images of {image_size[0]}x{image_size[1]} ({reason}); set another "
+            "image_size, or choose a convolutional backbone, which takes any multiple of its stride"
+        ) from error
+    features.train()
 
 
 def _load_published(model: str, options: dict[str, object], weights: Path) -> nn.Module:

@@ -79,6 +79,18 @@ def test_presets_fit_the_budget_but_for_the_largest():
     assert totals["ultralight"] < 4_000_000 < totals["balanced"] < totals["balanced_sam"] < 7_300_000
 
 
+@pytest.mark.parametrize("initialize", [True, False])
+def test_a_backbone_that_takes_no_such_image_is_refused(initialize):
+    with pytest.raises(ConfigError, match="'convit_tiny' takes no images of 256x128"):
+        build({"backbone": "timm/convit_tiny"}, initialize=initialize)
+
+
+def test_a_transformer_gets_positions_for_the_image_size():
+    encoder = build({"backbone": "timm/vit_tiny_patch16_224", "image_size": [192, 128]}, initialize=False)
+    assert encoder.backbone.map_size == (12, 8)
+    assert encoder.backbone.features.model.pos_embed.shape[1] == 12 * 8 + 1
+
+
 @torch.no_grad()
 def test_mobilenet_is_timms_own(batch):
     encoder = build({"backbone": "mobilenetv3_small"})
