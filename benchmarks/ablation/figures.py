@@ -71,7 +71,8 @@ def _fidelity(manifest: Mapping[str, Any]) -> dict[str, float]:
     return {
         row["engine"] if row.get("profile") is None else "phone": row["mean_centred_cosine_min"]
         for row in (*manifest["parity"], *manifest.get("arm64", {}).get("parity", ()))
-        if (row["precision"], row["signature"]) == ("int8", "encode")
+        if row["precision"] == "int8"
+        and row["signature"] == ("encode" if row.get("profile") is None else "composed")
         and row.get("profile") in (None, target)
         and row.get("against", "pytorch") == "pytorch"
     }

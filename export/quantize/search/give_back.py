@@ -20,10 +20,10 @@ JUDGED_EVERY = 3
 """Every third calibration screen judges; the others set the ranges. The parity screens are not looked at."""
 LEAST = PARITY_COSINE + 0.01
 """Mean-centred cosine of the worst judged screen: other screens and a phone's arithmetic take some of it."""
-LEAST_GAIN = 2e-4
-"""Of the mean: what a unit must repair to be given back while others repair more."""
-TRIED = 60
-"""Units that are tried at most, those with the most multiply-adds."""
+LEAST_COST = 1e-3
+"""Share of an encoder's work below which a unit counts as free."""
+TRIED, TAKEN_BACK = 60, 20
+"""Units that are tried alone, and to be taken back, at most: those with the most multiply-adds."""
 
 
 @dataclass(frozen=True)
@@ -138,32 +138,32 @@ def give_back(candidates: Sequence[Candidate], measure: Measure, least: float = 
     before = look(())
     chosen: list[Candidate] = []
     if before.cosine_min < least:
-        for unit in _ranked(candidates, look, before):
-            chosen.append(unit)
-            if look(chosen).cosine_min >= least:
-                break
-        best = max(known, key=lambda units: known[units].cosine_min)
-        chosen = _needed(chosen, look, least) if look(chosen).cosine_min >= least else list(best)
+        ranked, count = _ranked(candidates, look, before), 0
+        while look(chosen).cosine_min < least and count < len(ranked):
+            count = max(count + 1, count * 4 // 3)
+            chosen = ranked[:count]
+        if look(chosen).cosine_min >= least:
+            chosen = _needed(chosen, look, least)
+        else:
+            chosen = list(max(known, key=lambda units: known[units].cosine_min))
     return GivenBack(tuple(chosen), before, look(chosen), len(known), sum(unit.layers for unit in candidates))
 
 
 def _ranked(candidates: Sequence[Candidate], look: Callable, before: Measured) -> list[Candidate]:
-    """Candidates that repair something, most for their share of multiply-adds and bytes first."""
+    """Candidates, those first that repair most for their share of multiply-adds and bytes."""
     work = sum(unit.multiply_adds for unit in candidates) or 1
-    tried = sorted(candidates, key=lambda unit: -unit.multiply_adds)[:TRIED]
-    worth = {}
-    for unit in tried:
+    worth = dict.fromkeys(candidates, 0.0)
+    for unit in sorted(candidates, key=lambda unit: -unit.multiply_adds)[:TRIED]:
         with_it = look([unit])
         gain = with_it.cosine_mean - before.cosine_mean
         more = max(with_it.file_bytes - before.file_bytes, 0) / before.file_bytes
-        if gain >= LEAST_GAIN:
-            worth[unit] = gain / (unit.multiply_adds / work + more + 1e-3)
+        worth[unit] = gain / (unit.multiply_adds / work + more + LEAST_COST)
     return sorted(worth, key=lambda unit: -worth[unit])
 
 
 def _needed(chosen: list[Candidate], look: Callable, least: float) -> list[Candidate]:
     """Leaves out, the dearest first, what the others do without."""
-    for unit in sorted(chosen, key=lambda unit: -unit.multiply_adds):
+    for unit in sorted(chosen, key=lambda unit: -unit.multiply_adds)[:TAKEN_BACK]:
         rest = [other for other in chosen if other is not unit]
         if look(rest).cosine_min >= least:
             chosen = rest
