@@ -1,4 +1,7 @@
-"""Embeddings on a plane: t-SNE after principal components, exact and deterministic. Pure numpy."""
+"""Embeddings on a plane: t-SNE after principal components, exact and deterministic.
+
+Our own, in numpy: scikit-learn would come along for this one picture.
+"""
 
 from __future__ import annotations
 
