@@ -80,6 +80,15 @@ def _literals(option: ast.ClassDef | None) -> dict[str, Any]:
     return found
 
 
+def prunable_keys(config: EncoderConfig) -> list[str]:
+    """Returns the config keys by which the options of a config can be pruned; [] where none can."""
+    return [
+        key
+        for key, slot in PRUNED_KEYS.items()
+        if key.split("_", 1)[1] in options(slot)[getattr(config, slot)].get("SIZES", {})
+    ]
+
+
 def check_pruned_sizes(config: EncoderConfig, slot: str, sizes: Mapping[str, Mapping[str, int]]) -> None:
     """Refuses a pruned size that the option of a slot does not have.
 

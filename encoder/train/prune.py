@@ -6,8 +6,8 @@ import argparse
 import math
 from pathlib import Path
 
-from encoder.config import PRESETS, PRUNED_KEYS, EncoderConfig, find_checkpoint, preset
-from encoder.options import options as slot_options
+from encoder.config import PRESETS, EncoderConfig, find_checkpoint, preset
+from encoder.options import prunable_keys
 from encoder.sources import check_file
 from encoder.train import TrainError
 from encoder.train.command import (
@@ -22,15 +22,6 @@ from encoder.train.command import (
 )
 from encoder.train.options import check_run, is_encoder, needed_stages, read_dataset, read_options
 
-LADDER = (
-    {"text_layers": 6, "text_ffn_dim": 768, "text_embedding_rank": 128, "global_width": 48},
-    {"text_layers": 4, "text_ffn_dim": 768, "text_embedding_rank": 96, "global_width": 40},
-    {"text_layers": 3, "text_ffn_dim": 384, "text_embedding_rank": 56, "global_width": 24},
-    {"text_layers": 2, "text_ffn_dim": 384, "text_embedding_rank": 48, "global_width": 24},
-    {"text_layers": 2, "text_ffn_dim": 256, "text_embedding_rank": 32, "global_width": 16},
-)
-"""Sizes from mild to hard, by config key; the first that meets the budget is taken. `high_performance` has
-38.3 M parameters, and pruned 22.2, 17.0, 10.9, 9.8 or 8.2."""
 UNITS = {"": 1, "K": 10**3, "M": 10**6}
 """What may follow the number of a budget."""
 
@@ -50,7 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add(
         "--teacher", default="", metavar="NAME",
         help="sentence encoder for the text tower, beside the whole encoder: a folder or a hub's model "
-        "(default minilm-l6); none: the whole encoder alone",
+        "(default minilm-l6); none: the whole encoder alone, with --stage context",
     )  # fmt: skip
     add_stage(parser)
     add_run(parser, out="build/train/PRESET_pruned")
@@ -101,15 +92,6 @@ def read_budget(text: str) -> int:
             f"{text!r} is no number of parameters, such as 13.8M, 500K or 9000000"
         )
     return round(value)
-
-
-def prunable_keys(config: EncoderConfig) -> list[str]:
-    """Returns the config keys by which the options of a config can be pruned; [] where none can."""
-    return [
-        key
-        for key, slot in PRUNED_KEYS.items()
-        if key.split("_", 1)[1] in slot_options(slot)[getattr(config, slot)].get("SIZES", {})
-    ]
 
 
 def check_prunable(config: EncoderConfig) -> None:

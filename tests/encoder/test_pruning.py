@@ -11,6 +11,7 @@ from encoder.modules.slots import Screen
 from encoder.modules.text import MiniLm
 from encoder.train import TrainError
 from encoder.train.__main__ import main
+from encoder.train.prune import check_prunable
 from encoder.train.pruning import (
     cut_minilm,
     cut_mobileclip,
@@ -158,4 +159,4 @@ def test_a_malformed_budget_is_refused(capsys):
 
 def test_what_cannot_be_pruned_says_what_can():
     with pytest.raises(TrainError, match="those that can be pruned: high_performance"):
-        pruned_config(EncoderConfig(), 1_000_000)
+        check_prunable(EncoderConfig())
