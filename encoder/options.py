@@ -53,11 +53,7 @@ def check_options(config: EncoderConfig) -> None:
 def options(slot: str) -> dict[str, dict[str, Any]]:
     """Returns what the options of a slot declare: by name, the literals among their class's attributes."""
     file, table = SLOTS[slot]
-    body = _parsed(file)
-    imported = [node.module.split(".") for node in body if isinstance(node, ast.ImportFrom)]
-    files = ["/".join(module[1:]) + ".py" for module in imported if module[:2] == ["encoder", "modules"]]
-    nodes = [node for statements in (*map(_parsed, files), body) for node in statements]
-    classes = {node.name: node for node in nodes if isinstance(node, ast.ClassDef)}
+    body, classes = _parsed(Path(__file__).parent / file), _classes()
     (listed,) = (node.value for node in body if isinstance(node, ast.AnnAssign) and node.target.id == table)
     return {
         ast.literal_eval(key): _literals(classes.get(getattr(value, "id", None)))
@@ -65,8 +61,15 @@ def options(slot: str) -> dict[str, dict[str, Any]]:
     }
 
 
-def _parsed(file: str) -> list[ast.stmt]:
-    return ast.parse((Path(__file__).parent / file).read_text(encoding="utf-8")).body
+@functools.cache
+def _classes() -> dict[str, ast.ClassDef]:
+    """All classes of the modules: an option's may stand in another file than its slot's."""
+    files = sorted((Path(__file__).parent / "modules/").glob("*.py"))
+    return {node.name: node for file in files for node in _parsed(file) if isinstance(node, ast.ClassDef)}
+
+
+def _parsed(file: Path) -> list[ast.stmt]:
+    return ast.parse(file.read_text(encoding="utf-8")).body
 
 
 def _literals(option: ast.ClassDef | None) -> dict[str, Any]:
