@@ -57,8 +57,10 @@ def run(options: argparse.Namespace) -> int:
     from benchmarks.ablation.measure import measure
 
     with engine_progress("reading inputs") as on_progress:
-        jobs = local.default_jobs()
-        found = measure(rows, lambda *told: local.run_here(told[0], jobs, *told[1:]), on_progress)
+        count = local.default_jobs()
+        found = measure(
+            rows, lambda jobs, on_done, on_step: local.run_here(jobs, count, on_done, on_step), on_progress
+        )
     table = breadth_table(found)
     if options.write_docs:
         replace(DOCS, MARKS, "\n".join([markdown(table), *_failures(found)]))

@@ -16,17 +16,15 @@ from evaluation.arm64.emulator import TargetFile, run_on_target
 from evaluation.arm64.errors import Arm64Error
 from evaluation.sources import sources_digest
 from export.quantize.recipe import TfliteRecipe
+from export.quantize.search.give_back import split
 from export.quantize.tensor_names import strip_tensor_names
 from export.quantize.tflite import calibrate, quantize_tflite
-from runtime.bundle import PARTS, SIGNATURES, file_sha256
+from runtime.bundle import PARTS, file_sha256
 from runtime.metrics import mean_centred_cosine
 
 if TYPE_CHECKING:
     from evaluation.arm64.profiles import Profile
     from evaluation.arm64.toolchain import Toolchain
-
-JUDGED_EVERY = 3
-"""Every third calibration screen judges; the others calibrate. The parity screens are not looked at."""
 
 
 @dataclass(frozen=True)
@@ -75,16 +73,7 @@ class Trials:
         cache: Path,
     ):
         self.source, self.profile, self.toolchain, self.cache = source, profile, toolchain, cache
-        rows = np.arange(len(arrays["image"]))
-        judged = rows % JUDGED_EVERY == JUDGED_EVERY - 1
-        self.judged = {name: array[judged] for name, array in arrays.items()}
-        self.samples = {
-            part: [
-                {name: arrays[name][row : row + 1] for name in SIGNATURES[part].inputs}
-                for row in rows[~judged]
-            ]
-            for part in PARTS
-        }
+        self.samples, self.judged = split(arrays)
         self._ranges: dict | None = None
         self._base = [file_sha256(source), asdict(profile), toolchain.versions, sources_digest(__name__)]
 
