@@ -7,13 +7,11 @@ that an upgrade looks at every one of them again, and checks that each still tak
 from __future__ import annotations
 
 import contextlib
-import functools
 from collections.abc import Iterator
-from typing import Any
 
 import torch
 
-VERSIONS = {"torch": "2.14.1", "litert-torch": "0.10.0", "onnxscript": "0.7.2", "ai-edge-quantizer": "0.10.0"}
+VERSIONS = {"torch": "2.14.1", "litert-torch": "0.10.0", "onnxscript": "0.7.2"}
 """For which the patches below were written."""
 
 
@@ -59,13 +57,3 @@ def without_pair_rules() -> Iterator[None]:
         yield
     finally:
         rewriter._DEFAULT_REWRITE_RULES = rules
-
-
-def cached_rules(quantizer: Any) -> Any:
-    """ai-edge-quantizer: returns a quantizer's rules, which remember their answers.
-
-    Calibration asks them the same of every operator for every sample, and they search all rules each time.
-    """
-    rules = quantizer._recipe_manager
-    rules.get_quantization_configs = functools.cache(rules.get_quantization_configs)
-    return rules

@@ -11,10 +11,8 @@ from pathlib import Path
 import numpy as np
 
 from export.convert.tflite import quiet
+from export.quantize.ranges import LEFT_OUT, onnx_ranges
 from export.quantize.recipe import OnnxRecipe
-
-AVERAGING_CONSTANT = 0.05
-"""How far one sample moves a range under `moving_average`; ai-edge-quantizer's own is the same."""
 
 
 class OnnxQuantizer:
@@ -30,27 +28,16 @@ class OnnxQuantizer:
     def __init__(
         self, source: Path, signature: str, recipe: OnnxRecipe, samples: Sequence[Mapping[str, np.ndarray]]
     ):
-        from onnxruntime.quantization import CalibrationMethod
+        from onnxruntime.quantization.calibrate import CalibrationMethod, TensorsData
         from optimum.onnxruntime import ORTQuantizer
-        from optimum.onnxruntime.configuration import CalibrationConfig
 
         logging.getLogger("optimum").setLevel(logging.ERROR)
-        calibration = CalibrationConfig(
-            dataset_name="samples",
-            dataset_config_name="",
-            dataset_split="calibration",
-            dataset_num_samples=len(samples),
-            method=CalibrationMethod.MinMax,
-            moving_average=recipe.calibration == "moving_average",
-            averaging_constant=AVERAGING_CONSTANT,
-        )
-        rows = [{name: array[0] for name, array in sample.items()} for sample in samples]
         self.source, self.signature = source, signature
-        with tempfile.TemporaryDirectory() as scratch, quiet():
+        ranges = onnx_ranges(source, recipe.operators, samples, LEFT_OUT[recipe.calibration])
+        arrays = {name: tuple(map(np.float32, bounds)) for name, bounds in ranges.items()}
+        self._ranges = TensorsData(CalibrationMethod.MinMax, arrays)
+        with quiet():
             self._quantizer = ORTQuantizer.from_pretrained(source.parent, file_name=source.name)
-            augmented = Path(scratch) / "augmented.onnx"
-            operators = list(recipe.operators)
-            self._ranges = self._quantizer.fit(rows, calibration, augmented, operators_to_quantize=operators)
 
     def write(self, recipe: OnnxRecipe, path: Path) -> None:
         """Writes the quantized file: signed INT8 weights, per channel, and signed INT8 activations.

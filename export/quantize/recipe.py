@@ -3,10 +3,10 @@
 A recipe is a JSON file, `recipes/PRESET.json`, or `recipes/default.json` for whatever has none of its own:
 
     {"schema_version": 1,
-     "tflite": {"arithmetic": "fp16", "calibration": "min_max",
+     "tflite": {"arithmetic": "fp16", "calibration": "percentile",
                 "rules": [{"layers": REGEX, "operators": [NAME, ...], "precision": PRECISION}, ...]},
      "onnx": {"operators": [TYPE, ...], "attention_products": "float", "exclude": [REGEX, ...],
-              "reduce_range": [SIGNATURE, ...], "calibration": "min_max"}}
+              "reduce_range": [SIGNATURE, ...], "calibration": "percentile"}}
 
 `layers` is searched in a layer's name, which is the path of its PyTorch module; of the rules that match an
 operator the last one counts, and an operator that none matches stays in float. A rule that matches no
@@ -21,8 +21,8 @@ Precisions, each for the operators that `operators.py` lists:
   up (`packed_words.py`); for EMBEDDING_LOOKUP alone.
 - `float`: float32, or fp16 where `arithmetic` is `fp16` and the CPU has it.
 
-`calibration` takes the ranges of static activations over the calibration samples: `min_max` is the widest;
-with `moving_average` each sample moves the range by a twentieth, so that one odd screen does not widen it.
+`calibration` takes the ranges of static activations over the calibration samples: `min_max` is the widest,
+`percentile` leaves out one value in 10,000 at either end.
 
 In ONNX, `operators` are quantized statically, but for those where `exclude` finds the name of a weight, which
 is the PyTorch module's, or the signature with the operator's type, such as `fuse/MatMul`.
@@ -39,12 +39,12 @@ from typing import Any
 
 from export.quantize.expressions import problem
 from export.quantize.operators import ONNX_OPERATORS, OPERATORS
+from export.quantize.ranges import LEFT_OUT
 from runtime.bundle import PARTS
 from runtime.json_text import quoted, read_json
 
 RECIPE_VERSION = 1
 ARITHMETIC = ("fp32", "fp16")
-CALIBRATIONS = ("min_max", "moving_average")
 RECIPES = Path(__file__).parent / "recipes"
 
 
@@ -126,7 +126,7 @@ def _tflite(values: Any, where: str) -> TfliteRecipe:
         raise RecipeError(f"{where}.rules is {quoted(rules)}; it must be a list of rules")
     return TfliteRecipe(
         arithmetic=_one_of(values["arithmetic"], ARITHMETIC, f"{where}.arithmetic"),
-        calibration=_one_of(values["calibration"], CALIBRATIONS, f"{where}.calibration"),
+        calibration=_one_of(values["calibration"], tuple(LEFT_OUT), f"{where}.calibration"),
         rules=tuple(_rule(rule, f"{where}.rules[{index}]") for index, rule in enumerate(rules)),
     )
 
@@ -155,7 +155,7 @@ def _onnx(values: Any, where: str) -> OnnxRecipe:
         ),
         exclude=tuple(_expression(item, f"{where}.exclude[{index}]") for index, item in enumerate(exclude)),
         reduce_range=_some_of(values["reduce_range"], PARTS, f"{where}.reduce_range"),
-        calibration=_one_of(values["calibration"], CALIBRATIONS, f"{where}.calibration"),
+        calibration=_one_of(values["calibration"], tuple(LEFT_OUT), f"{where}.calibration"),
     )
 
 

@@ -3,29 +3,25 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from export.convert.tflite import quiet
-from export.patches import cached_rules
 from export.quantize.byte_input import bypass_float
-from export.quantize.layers import activation_matmuls, of_shared_weights, walk
+from export.quantize.layers import activation_matmuls, of_shared_weights, read_model, walk
 from export.quantize.packed_embeddings import PACKED, pack_lookups
+from export.quantize.ranges import LEFT_OUT, Ranges, Samples, tflite_ranges
 from export.quantize.recipe import RecipeError, Rule, TfliteRecipe
 
 REDUCED_PRECISION = "reduced_precision_support"
 """Metadata entry by which XNNPACK may compute a file's float operators in fp16, where the CPU has it."""
 
 
-Samples = Mapping[str, Iterable[dict[str, np.ndarray]]]
-"""Calibration inputs by signature, each a dict by input name."""
-
-
 def quantize_tflite(
-    source: Path, recipe: TfliteRecipe, samples: Samples, path: Path, *, ranges: dict | None = None
+    source: Path, recipe: TfliteRecipe, samples: Samples, path: Path, *, ranges: Ranges | None = None
 ) -> None:
     """Writes the quantized file.
 
@@ -34,7 +30,7 @@ def quantize_tflite(
         recipe: precisions by layer.
         samples: to calibrate with.
         path: the file to write.
-        ranges: what `calibrate` found by a recipe with the same integer layers or more; None calibrates here.
+        ranges: of all activations, from the same file; None takes them here, as the recipe says.
 
     Raises:
         RecipeError: a rule matches no operator of the file.
@@ -43,20 +39,42 @@ def quantize_tflite(
     path.write_bytes(_finished(_quantized(source, recipe, samples, ranges), recipe))
 
 
-def _quantized(source: Path, recipe: TfliteRecipe, samples: Samples, ranges: dict | None) -> bytes:
+def calibrate(source: Path, recipe: TfliteRecipe, samples: Samples) -> Ranges:
+    """Returns the ranges of all activations, taken as a recipe says."""
+    with quiet():
+        return tflite_ranges(source, samples, LEFT_OUT[recipe.calibration])
+
+
+def _quantized(source: Path, recipe: TfliteRecipe, samples: Samples, ranges: Ranges | None) -> bytes:
     engine = _engine(source, recipe)
     if not engine.get_quantization_recipe():  # all in float; the quantizer refuses to do nothing
         return source.read_bytes()
+    found = None
+    if engine.need_calibration:
+        found = _shaped(source, calibrate(source, recipe, samples) if ranges is None else ranges)
     with quiet():
-        if engine.need_calibration and ranges is None:
-            ranges = _calibrate(source, engine, recipe, samples)
-        return bytes(engine.quantize(ranges if engine.need_calibration else None).quantized_model)
+        return bytes(engine.quantize(found).quantized_model)
 
 
-def calibrate(source: Path, recipe: TfliteRecipe, samples: Samples) -> dict:
-    """Returns the ranges of all activations that a recipe computes in integers."""
-    with quiet():
-        return _calibrate(source, _engine(source, recipe), recipe, samples)
+def _shaped(source: Path, ranges: Ranges) -> dict[str, dict[str, np.ndarray]]:
+    """Ranges as the quantizer takes them: arrays of one value, with as many axes as the tensor has."""
+    axes = {
+        tensor.name.decode(): len(tensor.shape)
+        for graph in read_model(source).subgraphs
+        for tensor in graph.tensors
+    }
+    found = {
+        name: {
+            end: np.full((1,) * axes[name], value, np.float32)
+            for end, value in zip(("min", "max"), bounds, strict=True)
+        }
+        for name, bounds in ranges.items()
+    }
+    for layers in of_shared_weights(source):
+        # With one scale for all, an engine packs their weights once.
+        for tensors in zip(*layers, strict=True):
+            _join(found, tensors)
+    return found
 
 
 def _engine(source: Path, recipe: TfliteRecipe):
@@ -120,21 +138,6 @@ def _add_rule(engine, rule: Rule, operator: str) -> None:
         # A look-up has no arithmetic: its table is stored in few bits and expanded a row at a time.
         add = engine.add_dynamic_config if operator == "EMBEDDING_LOOKUP" else engine.add_weight_only_config
         add(rule.layers, operator, num_bits=bits)
-
-
-def _calibrate(source: Path, engine, recipe: TfliteRecipe, samples) -> dict:
-    from ai_edge_quantizer import calibrator
-    from ai_edge_quantizer.utils import qsv_utils
-
-    update = {"min_max": qsv_utils.min_max_update, "moving_average": qsv_utils.moving_average_update}
-    collector = calibrator.Calibrator(str(source), num_threads=1, qsv_update_func=update[recipe.calibration])
-    collector.calibrate(samples, cached_rules(engine))
-    ranges = collector.get_model_qsvs()
-    for layers in of_shared_weights(source):
-        # With one scale for all, an engine packs their weights once.
-        for tensors in zip(*layers, strict=True):
-            _join(ranges, tensors)
-    return ranges
 
 
 def _join(ranges: dict, tensors: Iterable[str]) -> None:

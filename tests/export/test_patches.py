@@ -7,9 +7,6 @@ import torch
 from onnxscript import rewriter
 
 from export import patches
-from export.quantize.recipe import load_recipe
-from export.quantize.tflite import _engine, operators, without_unmatched_rules
-from tests.runtime.conftest import TINY
 
 
 @pytest.mark.parametrize("name", patches.VERSIONS)
@@ -52,19 +49,3 @@ def test_the_rule_for_two_slices_is_left_out_within():
             n for n in names if n != "SlicesSplit"
         ]
     assert [rule.name for rule in rewriter._DEFAULT_REWRITE_RULES] == names
-
-
-def test_the_quantizers_rules_remember_their_answers():
-    source = TINY / "encoder_fp32.tflite"
-    recipe = without_unmatched_rules(load_recipe("any").tflite, operators(source))
-    engine = _engine(source, recipe)
-    assert not hasattr(engine._recipe_manager.get_quantization_configs, "cache_info")  # else the patch can go
-    rules = patches.cached_rules(engine)
-    asked = [("FULLY_CONNECTED", name) for _, kind, name in operators(source) if kind == "FULLY_CONNECTED"]
-    fresh = _engine(source, recipe)._recipe_manager
-    from ai_edge_quantizer.qtyping import TFLOperationName
-
-    for _, name in asked * 2:
-        key = (TFLOperationName.FULLY_CONNECTED, name)
-        assert rules.get_quantization_configs(*key) == fresh.get_quantization_configs(*key)
-    assert rules.get_quantization_configs.cache_info().hits >= len(asked)

@@ -67,7 +67,7 @@ def rule(**fields: object) -> dict:
         (plan_with("schema_version", "y" * 30_000), "schema_version is 'yyy"),
         (plan_with("tflite", None), "tflite: must be an object with exactly the keys arithmetic"),
         (plan_with("tflite", "arithmetic", ["fp16"]), "tflite.arithmetic is ['fp16']; valid: fp32, fp16"),
-        (plan_with("tflite", "calibration", None), "tflite.calibration is None; valid: min_max"),
+        (plan_with("tflite", "calibration", None), "tflite.calibration is None; valid: min_max, percentile"),
         (plan_with("tflite", "rules", None), "tflite.rules is None; it must be a list of rules"),
         (plan_with("tflite", "rules", {}), "tflite.rules is {}; it must be a list of rules"),
         (plan_with("tflite", "rules", 8), "tflite.rules is 8; it must be a list of rules"),
