@@ -12,6 +12,7 @@ from runtime.json_text import parse_json, quoted, read_text
 from runtime.tensors import REGION_NAMES
 
 SAMPLES = "samples.jsonl"
+IMAGES = (".png", ".jpg", ".jpeg", ".webp")
 CALIBRATION_SPLITS = ("calibration", "parity")
 DATASET_SPLITS = ("train", "validation", "test", "unseen_kit")
 
@@ -91,6 +92,19 @@ class Sample:
     siblings: tuple[str, ...] = ()
     caption: str = ""
     kind_caption: str = ""
+
+
+def image_files(folder: Path, *, least: int = 1) -> list[Path]:
+    """Lists the images of a folder and of those in it, by name: screens about which nothing else is known.
+
+    Raises:
+        SampleError: there are fewer than `least`.
+    """
+    found = sorted(path for path in folder.rglob("*") if path.suffix.lower() in IMAGES)
+    if len(found) < least:
+        kinds = ", ".join(IMAGES)
+        raise SampleError(f"{folder}: {len(found)} images ({kinds}) in this folder; {least} needed")
+    return found
 
 
 def read_samples(folder: Path, *, splits: Iterable[str], user_embed_dim: int) -> list[Sample]:

@@ -14,6 +14,10 @@ COMMANDS = {
         "evaluation.quality.command",
         "Measures a bundle's embeddings on the committed test split, float and INT8, in both engines.",
     ),
+    "robustness": Command(
+        "evaluation.quality.robustness_command",
+        "Says how far INT8 moves embeddings of any screenshots, beside changes of a screen that nobody sees.",
+    ),
     "arm64": Command(
         "evaluation.arm64.command",
         "Runs a bundle on emulated phone CPUs: parity, instructions, simulated latency.",
