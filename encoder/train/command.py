@@ -13,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from calibration_data.samples import image_files
 from encoder.config import PRESETS, preset
 from encoder.train import TrainError
 from encoder.train.options import (
@@ -119,6 +120,10 @@ def add_stage(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument_group("data and stages").add_argument
     add("--data", default="build/screens", metavar="DIR", help="dataset folder (default %(default)s)")
     add(
+        "--screens", default="", metavar="DIR",
+        help="vision stage: half of each batch are images of this folder, any screenshots (default: none)",
+    )  # fmt: skip
+    add(
         "--stage", choices=("all", *STAGES), default="all",
         help="which part to train; vision, which imitates --teacher's screen tokens, is no part of all "
         "(default %(default)s)",
@@ -192,6 +197,11 @@ def add_optimization(parser: argparse.ArgumentParser) -> None:
         "(default %(default)s)",
     )  # fmt: skip
     add(
+        "--qat-bits", type=int, choices=(6, 7, 8), default=context.qat_bits,
+        help="of activations there; fewer than 8 teach an encoder to bear more noise than it will meet "
+        "(default %(default)s)",
+    )  # fmt: skip
+    add(
         "--caption-weight", type=_rate, default=context.caption_weight, metavar="X",
         help="of the captions in the loss (default %(default)s)",
     )  # fmt: skip
@@ -216,6 +226,10 @@ def _check(given: argparse.Namespace, out: Path) -> tuple[tuple[str, ...], Sampl
         raise TrainError(
             f"--stage {ON_REQUEST} imitates another encoder: name it with --teacher PRESET or FILE"
         )
+    if given.screens and given.stage != ON_REQUEST:
+        raise TrainError(f"--screens: only --stage {ON_REQUEST} learns from screens that have no labels")
+    if given.screens:
+        image_files(Path(given.screens))
     if teacher and given.freeze_vision:
         raise TrainError("--freeze-vision cannot imitate a whole encoder: give another --teacher")
     check_weights(given.init, teacher, given.align)

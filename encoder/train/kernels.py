@@ -17,8 +17,6 @@ from encoder.modules.disabled_blocks import DisabledBlock, disabled_blocks
 
 WORD_LEVELS = 7
 """Largest magnitude of a signed 4-bit number whose range is symmetric."""
-STEPS = 255
-"""Of an 8-bit range."""
 
 
 def suit_kernels(encoder: nn.Module, device: torch.device) -> None:
@@ -108,30 +106,53 @@ def fused(encoder: Encoder) -> Encoder:
     return reparameterize_model(copy.deepcopy(encoder).eval(), inplace=True)
 
 
-def fake_quantize(encoder: nn.Module) -> None:
+def fake_quantize(encoder: nn.Module, bits: int = 8) -> None:
     """Makes an encoder, in place, quantize and dequantize its word vectors and activations.
 
     Forward values are quantized and dequantized as the quantization recipe will, gradients pass unchanged
     (the straight-through estimator of Bengio et al., 2013; as in Jacob et al., 2018). Word vectors get 4 bits
     with a scale a row. What goes into and comes out of every linear layer, every activation of a convolution
-    and every residual sum of the backbone get 8 bits with a range a tensor. Weights have a scale a channel
-    and lose too little to matter.
+    and every residual sum of the backbone get a range a tensor, which the first half of the batch sets for
+    all of it: on a phone too, other screens have set it. Weights have a scale a channel and lose too little
+    to matter.
 
-    Our own hooks, since torch.ao's QAT wants modules swapped or a graph traced; the kernel is torch's.
+    Our own hooks, since torch.ao's QAT wants modules swapped or a graph traced, and its kernel is slower.
+
+    Args:
+        encoder: changed in place.
+        bits: of activations. Fewer than a phone has teach an encoder to bear more noise than it will meet.
     """
     words = _largest_table(encoder)
+
+    def quantize_input(_: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        return (_in_steps(inputs[0], 2**bits - 1), *inputs[1:])
+
+    def quantize_output(_: nn.Module, __: tuple[Tensor, ...], found: Tensor) -> Tensor:
+        return _in_steps(found, 2**bits - 1)
+
     for module in encoder.modules():
         if module is words:
-            module.register_forward_hook(lambda _, __, rows: _straight_through(rows, _four_bits(rows)))
+            module.register_forward_hook(lambda _, __, rows: _four_bits(rows))
         elif isinstance(module, nn.Linear):
-            module.register_forward_pre_hook(_quantize_input)
-            module.register_forward_hook(_quantize_output)
+            module.register_forward_pre_hook(quantize_input)
+            module.register_forward_hook(quantize_output)
         elif isinstance(module, BatchNormAct2d):
-            module.act.register_forward_pre_hook(_quantize_input)
+            module.act.register_forward_pre_hook(quantize_input)
             if not isinstance(module.act, nn.Identity):
-                module.act.register_forward_hook(_quantize_output)
+                module.act.register_forward_hook(quantize_output)
         elif isinstance(module, BottleneckBlock):
-            module.register_forward_hook(_quantize_output)
+            module.register_forward_hook(quantize_output)
+
+
+@torch.no_grad()
+def round_word_vectors(encoder: nn.Module) -> None:
+    """Rounds word vectors, in place, to the 4 bits that fake quantization gave them.
+
+    What was trained with them computes the same; what ships in 4 bits then holds them exactly.
+    """
+    words = _largest_table(encoder)
+    if words is not None:
+        words.weight.copy_(_four_bits(words.weight))
 
 
 def _largest_table(encoder: nn.Module) -> nn.Embedding | None:
@@ -139,30 +160,29 @@ def _largest_table(encoder: nn.Module) -> nn.Embedding | None:
     return max(tables, key=lambda table: table.num_embeddings, default=None)
 
 
-def _quantize_input(_: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-    return (_eight_bits(inputs[0]), *inputs[1:])
+class _Quantized(torch.autograd.Function):
+    """Values rounded to steps, with the gradient of the exact ones (the straight-through estimator)."""
 
+    @staticmethod
+    def forward(_, exact: Tensor, scale: Tensor, least: float, most: float) -> Tensor:
+        # In place, and in the precision that the values have: here such a training spends its time.
+        return exact.div(scale).round_().clamp_(least, most).mul_(scale)
 
-def _quantize_output(_: nn.Module, __: tuple[Tensor, ...], found: Tensor) -> Tensor:
-    return _eight_bits(found)
-
-
-def _straight_through(exact: Tensor, quantized: Tensor) -> Tensor:
-    """The quantized values, with the gradient of the exact ones."""
-    return exact + (quantized - exact).detach()
+    @staticmethod
+    def backward(_, gradient: Tensor) -> tuple[Tensor, None, None, None]:
+        return gradient, None, None, None
 
 
 def _four_bits(rows: Tensor) -> Tensor:
-    """Quantizes vectors, [..., D], each to 15 levels of its own scale."""
-    rows = rows.detach()
-    scale = (rows.abs().amax(dim=-1, keepdim=True) / WORD_LEVELS).clamp(min=1e-12)
-    return (rows / scale).round() * scale
+    """Quantizes vectors, [..., D], each to 15 levels of its own scale; the gradient passes."""
+    scale = (rows.detach().abs().amax(dim=-1, keepdim=True) / WORD_LEVELS).clamp(min=1e-12)
+    return _Quantized.apply(rows, scale, -WORD_LEVELS, WORD_LEVELS)
 
 
-def _eight_bits(values: Tensor) -> Tensor:
-    """Quantizes a tensor to 256 levels from its smallest to its largest value; the gradient passes."""
-    low, high = (bound.float() for bound in values.detach().aminmax())
-    low, high = low.clamp(max=0), high.clamp(min=0)
-    scale = ((high - low) / STEPS).clamp(min=1e-12)
-    zero = (-low / scale).round().clamp(0, STEPS).to(torch.int32)
-    return torch.fake_quantize_per_tensor_affine(values.float(), scale, zero, 0, STEPS).to(values.dtype)
+def _in_steps(values: Tensor, steps: int) -> Tensor:
+    """Quantizes a tensor in equal steps over the range of its first half; the gradient passes."""
+    low, high = (bound.item() for bound in values.detach()[: (len(values) + 1) // 2].aminmax())
+    low, high = min(low, 0.0), max(high, 0.0)
+    scale = max((high - low) / steps, 1e-12)
+    least = round(low / scale)
+    return _Quantized.apply(values, torch.tensor(scale, dtype=values.dtype), least, least + steps)

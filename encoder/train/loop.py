@@ -75,7 +75,7 @@ class Stage:
     def quantize(self, encoder: Encoder, progress: float) -> None:
         """Makes the last part of a stage, `qat_share` of its options, quantization-aware."""
         if progress >= 1 - self.options.qat_share and not self._quantized:
-            fake_quantize(encoder)
+            fake_quantize(encoder, self.options.qat_bits)
             self._quantized = True
 
 

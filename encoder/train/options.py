@@ -69,9 +69,13 @@ class VisionOptions(StageOptions):
 
     Attributes:
         qat_share: last part of the stage, which is quantization-aware (`kernels.py`).
+        qat_bits: of activations there.
+        screens: folder of more screens, about which nothing else is known: half of each batch; or "".
     """
 
     qat_share: float = 0.25
+    qat_bits: int = 8
+    screens: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,6 +88,7 @@ class ContextOptions(StageOptions):
         hard_negatives: wrong targets a sample that belong to other screens of its class.
         low_resolution_share: first part of the stage, at half the height and width.
         qat_share: last part of the stage, which is quantization-aware (`kernels.py`).
+        qat_bits: of activations there.
         frozen_vision: leave the screen's part of the encoder as it is, and train what reads its tokens.
         drop: chance of each context to lose its screen, its text or its user.
         text_batch: texts a step on which the text tower goes on learning from its teacher; 0 for none.
@@ -96,6 +101,7 @@ class ContextOptions(StageOptions):
     hard_negatives: int = 1
     low_resolution_share: float = 0.4
     qat_share: float = 0.25
+    qat_bits: int = 8
     frozen_vision: bool = False
     drop: float = 0.12
     text_batch: int = 64
@@ -168,7 +174,8 @@ def read_options(given: argparse.Namespace, stages: Sequence[str]) -> Options:
         # A projection that learns alone begins with nothing.
         text_rate=given.rate * (1.0 if given.freeze_text else 0.2),
         low_resolution_share=0.0 if given.freeze_vision else given.low_resolution_share,
-        qat_share=given.qat_share, frozen_vision=given.freeze_vision, frozen_text=given.freeze_text,
+        qat_share=given.qat_share, qat_bits=given.qat_bits,
+        frozen_vision=given.freeze_vision, frozen_text=given.freeze_text,
         caption_weight=given.caption_weight, screen_class_weight=given.screen_class_weight,
         text_weight=given.text_weight,
     )  # fmt: skip
@@ -184,7 +191,8 @@ def read_options(given: argparse.Namespace, stages: Sequence[str]) -> Options:
         ),
         vision=replace(
             default.vision, steps=steps, minutes=minutes * shares["vision"], batch=given.batch,
-            rate=given.rate, backbone_rate=given.rate, qat_share=given.qat_share,
+            rate=given.rate, backbone_rate=given.rate, qat_share=given.qat_share, qat_bits=given.qat_bits,
+            screens=given.screens,
         ),
     )  # fmt: skip
     if is_encoder(given.teacher):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -11,16 +12,18 @@ from typing import Any
 import torch
 from rich.console import Console
 
-from calibration_data.samples import SAMPLES
+from calibration_data.samples import SAMPLES, image_files
 from encoder.config import PRESETS, EncoderConfig, preset
 from encoder.model import Encoder, build
 from encoder.modules.disabled_blocks import disable_blocks
 from encoder.packages import fetch_packaged
 from encoder.sources import Sources, find_sources
 from encoder.tokenizers import tokenizer_of
+from encoder.train.batches import Collator
 from encoder.train.checkpoint import checkpoint_facts, save_tensors, write_file
 from encoder.train.context_stage import ContextStage
 from encoder.train.distillation import Imitation, align, load_teacher
+from encoder.train.kernels import round_word_vectors
 from encoder.train.loop import Loop, Pace, Stage
 from encoder.train.monitor import Monitor, ScreenProgress
 from encoder.train.options import (
@@ -156,6 +159,8 @@ class Run:
             "device": _describe(self.device), "measured": measured, "settings": settings,
         }  # fmt: skip
         if name == "context":
+            if stage.options.qat_share and not stage.options.frozen_text:
+                round_word_vectors(loop.ema.module)
             summary["screens"] = {split: len(found) for split, found in self._read().items()}
         self._finish(folder, loop.ema.module, summary)
         if name == "context":
@@ -187,7 +192,9 @@ class Run:
             return RegionsStage(options.regions, self._screens(), **common)
         if name == "vision":
             teacher = load_teacher(options.teacher, self.config)[0]
-            return VisionStage(options.vision, self._screens(), teacher=teacher, **common)
+            more = image_files(Path(options.vision.screens)) if options.vision.screens else []
+            collator = Collator(self._screens(more), tokenizer_of(self.config))
+            return VisionStage(options.vision, collator, teacher=teacher, **common)
         text = None
         if context.text_batch and context.text_weight and options.text_teacher:
             extra = {text for sample in self._read()["train"] for text in (sample.target, sample.caption)}
@@ -215,8 +222,9 @@ class Run:
             on_progress=lambda line: self.console.print(line, soft_wrap=True),
         )  # fmt: skip
 
-    def _screens(self) -> Screens:
-        return Screens(self._read(), self.config.image_size, on_progress=ScreenProgress(self.console))
+    def _screens(self, more: Sequence[Path] = ()) -> Screens:
+        progress = ScreenProgress(self.console)
+        return Screens(self._read(), self.config.image_size, on_progress=progress, more=more)
 
     def _read(self) -> Samples:
         if self._samples is None:

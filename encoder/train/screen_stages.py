@@ -13,14 +13,16 @@ from calibration_data.region_cells import covered, region_ious
 from encoder.model import Encoder
 from encoder.modules.slots import Screen
 from encoder.train import TrainError
-from encoder.train.batches import VISION
+from encoder.train.batches import VISION, Collator
 from encoder.train.kernels import suit_kernels
 from encoder.train.loop import Stage
 from encoder.train.objective import mask_loss
 from encoder.train.options import StageOptions, VisionOptions
-from encoder.train.screens import Screens, augment
+from encoder.train.screens import Screens, augment, nudge
 
 VALIDATED, SCREENS_AT_ONCE = 400, 64
+CONTEXTS, ALONE = 512, 0.5
+"""Texts and users beside which the vision stage fuses screens, and the share of screens that are alone."""
 
 
 class ScreenStage(Stage):
@@ -104,37 +106,83 @@ class RegionsStage(ScreenStage):
 
 
 class VisionStage(ScreenStage):
-    """Trains backbone, regions and global view by distillation; no text is read, and no label.
+    """Trains backbone, regions and global view by distillation; no label is read.
+
+    The student sees each screen a little changed, the teacher as it is: what hardly changes a screen should
+    hardly change its tokens, and an encoder of which this is true is also moved less by quantization.
 
     Args:
-        teacher: a trained encoder that takes the same screens.
-        arguments, more: as in `ScreenStage`.
+        options: of the stage.
+        collator: of the screens, labelled and not, and of the texts beside which tokens are fused.
+        teacher: a trained encoder that takes the same inputs.
+        more: as in `ScreenStage`.
     """
 
     name = "vision"
     options: VisionOptions
 
-    def __init__(self, *arguments, teacher: Encoder, **more):
-        super().__init__(*arguments, **more)
+    def __init__(self, options: VisionOptions, collator: Collator, *, teacher: Encoder, **more):
+        super().__init__(options, collator.screens, **more)
         self.teacher = teacher.to(self.device).eval().requires_grad_(False)
         suit_kernels(self.teacher, self.device)
+        random = np.random.default_rng(self.seed)
+        chosen = random.permutation(self.screens.fitted)[:CONTEXTS]
+        samples = [self.screens.samples[row] for row in chosen]
+        self.texts = collator.texts(["", *(sample.text for sample in samples)]).to(self.device)
+        nobody = (0.0,) * len(samples[0].user)
+        self.users = torch.tensor([nobody, *(sample.user for sample in samples)], device=self.device)
 
     def trained(self, encoder: Encoder) -> dict[str, nn.Parameter]:
         """Returns the parameters that screen tokens depend on, by name."""
         return {name: value for name, value in encoder.named_parameters() if name.startswith(VISION)}
 
+    @torch.no_grad()
+    def begin(self, encoder: Encoder) -> None:
+        """Encodes the texts beside which screen tokens are fused."""
+        self.typed = self.texts.encode(self.teacher)[:, None]
+
+    def prepare(self, step: int) -> tuple[Tensor, Tensor]:
+        """Draws a step's screens; those without labels are the second half, and have no boxes."""
+        image, boxes = super().prepare(step)
+        count = min(len(image) // 2, len(self.screens.more))
+        if count:
+            random = np.random.default_rng([self.seed, step, 1])
+            rows = random.choice(self.screens.more, count, replace=False)
+            image[-count:], boxes[-count:] = self.screens.images(rows), 0.0
+        return image, boxes
+
     def loss(
         self, encoder: Encoder, batch: tuple[Tensor, Tensor], step: int, progress: float
     ) -> dict[str, Tensor]:
-        """Returns a step's loss, under `tokens`: squared distances, as parts of the right tokens' squares."""
+        """Returns a step's loss: squared distances of `tokens` and `embedding` from the teacher's.
+
+        Tokens' as parts of their own squares, embeddings' as parts of those between different screens.
+        """
         self.quantize(encoder, progress)
+        if self._quantized:
+            # Scale and shift go on learning; the statistics are those that the export folds.
+            for module in encoder.modules():
+                if isinstance(module, nn.BatchNorm2d):
+                    module.eval()
         image, _ = self._augmented(batch, step)
+        random = torch.Generator().manual_seed(self.seed * 1_000_003 + step)
+        with torch.autocast(self.device.type, enabled=False):
+            nudged = nudge(image, random)
+        context = torch.randint(len(self.users), (len(image),), generator=random)
+        context = torch.where(torch.rand(len(image), generator=random) < ALONE, 0, context).to(self.device)
+        beside = self.typed[context], self.users[context]
         with torch.no_grad():
             right = self.teacher.encode_screen(image).float()
-        found = encoder.encode_screen(image).float()
+            embedding = self.teacher.fuse(right, *beside).float()
+        found = encoder.encode_screen(nudged).float()
+        fused = self.teacher.fuse(found, *beside).float()
         with torch.autocast(self.device.type, enabled=False):
             away = (found - right).square().sum(dim=-1) / right.square().sum(dim=-1)
-            return {"tokens": away.mean()}
+            spread = (embedding - embedding.mean(dim=0)).square().sum(dim=-1).mean()
+            return {
+                "tokens": away.mean(),
+                "embedding": (fused - embedding).square().sum(dim=-1).mean() / spread,
+            }
 
     @torch.no_grad()
     def validate(self, encoder: Encoder, progress: float) -> dict[str, float]:

@@ -19,7 +19,7 @@ import numpy as np
 import torch
 from filelock import FileLock
 from torch import Tensor
-from torch.nn.functional import affine_grid, avg_pool2d, grid_sample
+from torch.nn.functional import affine_grid, avg_pool2d, grid_sample, pad
 
 import runtime.images
 import runtime.preprocess
@@ -38,6 +38,8 @@ MAX_MOVE = 0.06
 INVERTED, SWAPPED, GAMMA, NOISY, BLURRED, ERASED = 0.08, 0.15, 0.3, 0.25, 0.1, 0.3
 """Chance of each screen to get its colours inverted, its channels swapped, and so on."""
 MAX_GAMMA, NOISE, MAX_ERASED = 1.5, 6.0, 0.3
+NUDGE, JPEG_NOISE, LETTER = 2, 4.0, 0.05
+"""Of what hardly changes a screen: pixels, their noise, and a box as a part of the screen."""
 _GREY = (0.299, 0.587, 0.114)
 
 
@@ -49,9 +51,11 @@ class Screens:
         size: height and width.
         folder: of caches.
         on_progress: called with what is being done, its parts done and parts to do.
+        more: images about which nothing else is known.
 
     Attributes:
         samples: of both splits, the first `fitted` of them to train on.
+        more: rows of `more`, int64; `images` takes them as it takes samples.
         boxes: float32 [N, 4, 5]: presence, then x, y, width and height as parts of the screen.
     """
 
@@ -61,12 +65,14 @@ class Screens:
         size: tuple[int, int],
         folder: Path = CACHE,
         on_progress: Callable[[str, int, int], None] = lambda what, done, total: None,
+        more: Sequence[Path] = (),
     ):
         self.samples, self.fitted = [*samples["train"], *samples["validation"]], len(samples["train"])
         self.size, self.folder, self.on_progress = size, folder, on_progress
-        images = [sample.image for sample in self.samples]
+        images = [*(sample.image for sample in self.samples), *more]
         told = partial(on_progress, "resizing screens")
         self._pixels, self._rows = resized_images(images, size, folder=folder, on_progress=told)
+        self.more = np.arange(len(self.samples), len(images))
         self.boxes = torch.tensor([region_boxes(sample) for sample in self.samples])
 
     def images(self, rows: np.ndarray) -> Tensor:
@@ -197,6 +203,30 @@ def augment(image: Tensor, boxes: Tensor, random: torch.Generator) -> tuple[Tens
     return pixels.permute(0, 2, 3, 1), _moved_boxes(boxes, scale, shift), inverted.to(image.device)
 
 
+def nudge(image: Tensor, random: torch.Generator) -> Tensor:
+    """Changes screens as little as two screenshots of one moment differ.
+
+    Each is moved by up to two pixels, gets the noise of a JPEG file, and a letter somewhere else.
+
+    Args:
+        image: float32 [B, H, W, 3], 0 to 255.
+        random: on the CPU; all choices come from it.
+
+    Returns:
+        float32 [B, H, W, 3] from 0 to 255.
+    """
+    count, height, width, _ = image.shape
+    padded = pad(image.permute(0, 3, 1, 2), (NUDGE,) * 4, mode="replicate")
+    places = torch.randint(2 * NUDGE + 1, (count, 2), generator=random).tolist()
+    moved = torch.stack(
+        [one[:, y : y + height, x : x + width] for one, (y, x) in zip(padded, places, strict=True)]
+    )
+    noise = torch.randn(moved.shape, generator=random) * torch.rand(count, 1, 1, 1, generator=random)
+    moved = (moved + JPEG_NOISE * noise.to(moved.device)).clamp_(0, 255)
+    _erase(moved, random, LETTER)
+    return moved.permute(0, 2, 3, 1)
+
+
 def _chosen(count: int, chance: float, random: torch.Generator) -> Tensor:
     return torch.rand(count, generator=random) < chance
 
@@ -271,12 +301,12 @@ def _disturb(pixels: Tensor, random: torch.Generator) -> Tensor:
     return pixels
 
 
-def _erase(pixels: Tensor, random: torch.Generator) -> None:
+def _erase(pixels: Tensor, random: torch.Generator, largest: float = MAX_ERASED) -> None:
     """Covers a box of some screens with one colour, as a notification or a finger would."""
     _, _, height, width = pixels.shape
     for place in _chosen(len(pixels), ERASED, random).nonzero()[:, 0].tolist():
         x, y, w, h, *colour = torch.rand(7, generator=random).tolist()
-        w, h = max(1, round(w * MAX_ERASED * width)), max(1, round(h * MAX_ERASED * height))
+        w, h = max(1, round(w * largest * width)), max(1, round(h * largest * height))
         left, top = round(x * (width - w)), round(y * (height - h))
         fill = torch.tensor(colour, device=pixels.device)[:, None, None] * 255
         pixels[place, :, top : top + h, left : left + w] = fill

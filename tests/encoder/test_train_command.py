@@ -13,65 +13,15 @@ import torch
 from safetensors.torch import load_file
 
 from encoder import build
-from encoder.config import CHECKPOINTS, PRESETS
+from encoder.config import CHECKPOINTS
 from encoder.train import TrainError
 from encoder.train.__main__ import main
 from encoder.train.checkpoint import CHECKPOINT, load_checkpoint, publish
-from encoder.train.smoke import make_dataset
 from encoder.weights import load_state
 from evaluation.sources import sources_of
 from tests.conftest import ROOT
 from tests.encoder.tiny import TINY
-
-QUICK = (
-    *("--preset", "tiny", "--stage", "context", "--teacher", "none"),
-    *("--batch", "4", "--low-resolution-share", "1", "--steps", "3"),
-)
-
-
-def arguments(data, out, *more) -> list[str]:
-    return [*map(str, ["--data", data, "--out", out, *QUICK, *more])]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def tiny_presets():
-    PRESETS.update(TINY)
-    yield
-    for name in TINY:
-        del PRESETS[name]
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory):
-    """Six screens to train on and six to validate on."""
-    return make_dataset(tmp_path_factory.mktemp("data") / "screens", per_split=6)
-
-
-@pytest.fixture(scope="module")
-def run(data, tmp_path_factory):
-    """The folder of a finished run of three steps."""
-    out = tmp_path_factory.mktemp("trained") / "run"
-    assert main(arguments(data, out)) == 0
-    return out
-
-
-@pytest.fixture
-def train(data, tmp_path, capsys):
-    """Runs the command in this process; returns its exit code and what it said on stderr."""
-
-    def call(*more: object, out=tmp_path / "run") -> tuple[int, str]:
-        code = main(arguments(data, out, *more))
-        return code, capsys.readouterr().err
-
-    return call
-
-
-def one_line(error: str) -> str:
-    """The last line, which says what is wrong; there is no other error and no traceback."""
-    assert error.count("error: ") == 1 and "Traceback" not in error
-    line = error.splitlines()[-1]
-    assert line.startswith("error: ")
-    return line
+from tests.encoder.training import arguments, one_line
 
 
 def test_a_run_leaves_an_encoder_its_curves_and_its_figures(run):
@@ -184,68 +134,6 @@ def test_a_run_begins_aligned_once_and_says_how_near_it_came(train, run):
     assert code == 0 and "aligned" not in said
 
 
-def test_regions_that_are_found_learn_from_the_boxes(train, tmp_path):
-    code, _ = train("--preset", "tiny_sam", "--steps", "6", "--rate", "0.003")
-    assert code == 0
-    lines = [json.loads(line) for line in (tmp_path / "run/context/metrics.jsonl").read_text().splitlines()]
-    assert lines[5]["masks"] < lines[0]["masks"] and 0 <= lines[-1]["mask_iou"] < 1
-
-
-def test_the_regions_stage_trains_nothing_but_regions_and_the_next_stage_goes_on_from_it(train, tmp_path):
-    steps = ("--stage", "regions", "--region-steps", "12")
-    assert train("--preset", "tiny_sam", "--init", "balanced", *steps)[0] == 0
-    lines = [json.loads(line) for line in (tmp_path / "run/regions/metrics.jsonl").read_text().splitlines()]
-    assert lines[11]["masks"] < lines[0]["masks"] and 0 <= lines[-1]["mask_iou"] < 1
-    before = load_file(CHECKPOINTS / "balanced.safetensors")
-    after = load_file(tmp_path / "run" / "regions" / "encoder.safetensors")
-    assert all(torch.equal(before[name], after[name]) for name in before if not name.startswith("regions."))
-    assert train("--preset", "tiny_sam", "--init", "balanced", "--rate", "1e-9", "--steps", "1")[0] == 0
-    last = load_file(tmp_path / "run" / "encoder.safetensors")
-    found = "regions.decoder.prompts"
-    torch.testing.assert_close(last[found], after[found], atol=1e-6, rtol=0)
-
-
-def test_fixed_regions_have_nothing_to_learn(train, tmp_path):
-    code, error = train("--stage", "regions", "--region-steps", "1")
-    assert code == 2 and "tiny has fixed regions: there is nothing to learn" in one_line(error)
-    assert not (tmp_path / "run").exists()
-
-
-def test_frozen_vision_stays_as_it_is_and_its_tokens_are_read_once(train, run, tmp_path, monkeypatch):
-    weights = run / "encoder.safetensors"
-    frozen = ("--init", weights, "--freeze-vision", "--qat-share", "1")
-    assert train(*frozen)[0] == 0
-    before, after = load_file(weights), load_file(tmp_path / "run" / "encoder.safetensors")
-    seeing = ("backbone.", "regions.", "global_view.")
-    changed = {name for name, value in before.items() if not torch.equal(value, after[name])}
-    assert changed and not {name for name in changed if name.startswith(seeing)}
-    assert {name.split(".")[0] for name in changed} == {"text", "user", "fusion"}
-    monkeypatch.setattr("encoder.train.batches._all_tokens", None)  # kept by the first run
-    assert train(*frozen, out=tmp_path / "again")[0] == 0
-    again = load_file(tmp_path / "again" / "encoder.safetensors")
-    assert all(torch.equal(again[name], value) for name, value in after.items())
-
-
-def test_the_vision_stage_comes_nearer_its_teacher_and_disabled_blocks_stay_so(train, run, tmp_path):
-    weights = run / "encoder.safetensors"
-    known = ("--init", weights, "--teacher", weights, "--disable-blocks", "stages_0.0,stages_1.2")
-    code, _ = train(*known, "--stage", "vision", "--steps", "8", "--rate", "0.001", "--qat-share", "0.5")
-    assert code == 0
-    lines = [json.loads(line) for line in (tmp_path / "run/vision/metrics.jsonl").read_text().splitlines()]
-    assert lines[7]["tokens"] < lines[0]["tokens"] and -1 <= lines[-1]["token_cosine"] < 1
-    before = load_file(weights)
-    after = load_file(tmp_path / "run" / "vision" / "encoder.safetensors")
-    changed = {name for name, value in before.items() if not torch.equal(value, after[name])}
-    assert {name.split(".")[0] for name in changed} == {"backbone", "global_view", "regions"}
-    assert not any(part in name for name in changed for part in ("stages_0.0.conv1", "stages_1.2.conv2"))
-    assert train("--steps", "1", "--rate", "0.01")[0] == 0  # the context stage goes on from it
-    last = load_file(tmp_path / "run" / "encoder.safetensors")
-    for block in ("stages_0.0", "stages_1.2"):
-        norm = f"backbone.features.{block}.conv3_1x1.bn"
-        assert not last[f"{norm}.weight"].any() and not last[f"{norm}.bias"].any()
-    assert last["backbone.features.stages_1.1.conv3_1x1.bn.weight"].all()
-
-
 def test_a_finished_run_is_published_with_its_card(run, tmp_path):
     path = publish(run, "tiny", ["--time-limit", "5", "--data", "my screens"], tmp_path)
     assert path.read_bytes() == (run / "encoder.safetensors").read_bytes()
@@ -274,6 +162,7 @@ def test_a_finished_run_is_published_with_its_card(run, tmp_path):
         ),
         (("--stage", "text"), "--teacher none: the text stage learns from a teacher"),
         (("--stage", "regions", "--publish"), "tiny has fixed regions"),
+        (("--screens", "/x"), "--screens: only --stage vision learns from screens that have no labels"),
         (("--stage", "vision"), "--stage vision imitates another encoder: name it with --teacher"),
         (("--freeze-vision", "--teacher", "balanced"), "--freeze-vision cannot imitate a whole encoder"),
         (("--time-limit", "5"), "--time-limit and --steps exclude each other"),
@@ -329,6 +218,7 @@ def test_help_and_refusals_do_not_wait_for_torch(tmp_path):
         ["--align", "gone.safetensors"],
         ["--init", "gone.safetensors"],
         ["--stage", "vision"],
+        ["--screens", held],
         ["--time-limit", "5", "--steps", "3"],
         ["--freeze-vision", "--teacher", "balanced"],
         ["prune", "--preset", "balanced"],
