@@ -24,6 +24,11 @@ COMMANDS = {
         "which are exported and stay near float, on which engine, and what that costs.",
         "Exit status: 0 all are within the limits, 1 one is not or failed, 2 bad use or bad input.",
     ),
+    "ranges": Command(
+        "benchmarks.ranges.command",
+        "Quantizes one encoder with the ranges of its activations taken in every way, and measures each on "
+        "screens that set none.",
+    ),
     "advise": Command(
         "benchmarks.advice.command",
         "Picks a preset by four questions and the measured ablation; asks what no flag says.",

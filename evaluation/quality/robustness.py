@@ -20,6 +20,7 @@ from runtime.bundle import Bundle, select_files
 from runtime.engines import Engine
 from runtime.metrics import mean_centred_cosine
 from runtime.preprocess import load_image
+from runtime.tokenizers import Tokenizer
 
 FLOAT = ("tflite", "fp32")
 INT8 = (("tflite", "int8"), ("onnx", "int8"))
@@ -101,16 +102,30 @@ def measure(bundle: Bundle, screens: Sequence[Path], on_progress: OnProgress) ->
 
 
 def _embedder(bundle: Bundle, engine: str, precision: str) -> Callable[[np.ndarray], np.ndarray]:
-    """Returns what maps an image, uint8 [H, W, 3], to its embedding, [1, D], with no text and no user."""
     names = select_files(bundle.files, engine, precision)
     running = Engine({part: bundle.file(name) for part, name in names.items()}, 1, bundle.tensors)
-    ids, mask = bundle.open_tokenizer().encode("")
-    token = running.run("text", {"input_ids": ids[None], "attention_mask": mask[None]})["text_token"]
-    user = np.zeros(bundle.tensors["user"].shape, np.float32)
+    return embedder(running.run, bundle.open_tokenizer(), bundle.tensors["user"].shape)
+
+
+def embedder(
+    run: Callable[[str, dict[str, np.ndarray]], dict[str, np.ndarray]],
+    tokenizer: Tokenizer,
+    users: tuple[int, ...],
+) -> Callable[[np.ndarray], np.ndarray]:
+    """Returns what maps an image, uint8 [H, W, 3], without text or user to its embedding, float32 [1, D].
+
+    Args:
+        run: runs a signature on its inputs.
+        tokenizer: of the text tower.
+        users: shape of a user vector.
+    """
+    ids, mask = tokenizer.encode("")
+    token = run("text", {"input_ids": ids[None], "attention_mask": mask[None]})["text_token"]
+    user = np.zeros(users, np.float32)
 
     def embed(image: np.ndarray) -> np.ndarray:
-        screen = running.run("vision", {"image": image[None]})["screen_tokens"]
-        return running.run("fuse", {"screen_tokens": screen, "text_token": token, "user": user})["embedding"]
+        screen = run("vision", {"image": image[None]})["screen_tokens"]
+        return run("fuse", {"screen_tokens": screen, "text_token": token, "user": user})["embedding"]
 
     return embed
 

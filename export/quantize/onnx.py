@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from export.convert.tflite import quiet
-from export.quantize.ranges import LEFT_OUT, onnx_ranges
+from export.quantize.ranges import LEFT_OUT, onnx_activations, tail_ranges
 from export.quantize.recipe import OnnxRecipe
 
 
@@ -33,7 +33,8 @@ class OnnxQuantizer:
 
         logging.getLogger("optimum").setLevel(logging.ERROR)
         self.source, self.signature = source, signature
-        ranges = onnx_ranges(source, recipe.operators, samples, LEFT_OUT[recipe.calibration])
+        seen = onnx_activations(source, recipe.operators, samples)
+        ranges = tail_ranges(seen, LEFT_OUT[recipe.calibration])
         arrays = {name: tuple(map(np.float32, bounds)) for name, bounds in ranges.items()}
         self._ranges = TensorsData(CalibrationMethod.MinMax, arrays)
         with quiet():

@@ -8,8 +8,9 @@ compares.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -24,28 +25,36 @@ Ranges = dict[str, tuple[float, float]]
 """Least and largest value by tensor name."""
 
 
-class Tails:
-    """The values furthest out of tensors that come sample by sample.
+class Activation(NamedTuple):
+    """What a sample brought to a tensor.
 
-    Args:
-        left_out: share of a tensor's values to leave out at either end.
-        samples: how many will come.
+    Attributes:
+        name: of the tensor.
+        values: of this sample.
+        samples: how many bring values to it.
+        given: whether it is an input.
     """
 
-    def __init__(self, left_out: float, samples: int):
-        self.left_out, self.samples = left_out, samples
-        self._ends: dict[str, tuple[np.ndarray, np.ndarray]] = {}
+    name: str
+    values: np.ndarray
+    samples: int
+    given: bool
 
-    def add(self, name: str, values: np.ndarray) -> None:
-        """Takes in a sample's values of a tensor; all samples of one have the same shape."""
+
+def tail_ranges(activations: Iterable[Activation], left_out: float) -> Ranges:
+    """Takes the range of every tensor, by the values furthest out; an input's is the widest.
+
+    Args:
+        activations: all samples of a tensor have the same shape.
+        left_out: share of a tensor's values to leave out at either end.
+    """
+    ends: dict[str, tuple[np.ndarray, np.ndarray]] = {}
+    for name, values, samples, given in activations:
         flat = values.ravel()
-        count = int(self.left_out * flat.size * self.samples) + 1
-        low, high = self._ends.get(name, (flat[:0], flat[:0]))
-        self._ends[name] = _largest(low, -flat, count), _largest(high, flat, count)
-
-    def ranges(self) -> Ranges:
-        """Returns the range of every tensor that came."""
-        return {name: (-float(low.min()), float(high.min())) for name, (low, high) in self._ends.items()}
+        count = 1 if given else int(left_out * flat.size * samples) + 1
+        low, high = ends.get(name, (flat[:0], flat[:0]))
+        ends[name] = _largest(low, -flat, count), _largest(high, flat, count)
+    return {name: (-float(low.min()), float(high.min())) for name, (low, high) in ends.items()}
 
 
 def _largest(known: np.ndarray, values: np.ndarray, count: int) -> np.ndarray:
@@ -56,52 +65,45 @@ def _largest(known: np.ndarray, values: np.ndarray, count: int) -> np.ndarray:
     return both if len(both) <= count else np.partition(both, len(both) - count)[-count:]
 
 
-def tflite_ranges(source: Path, samples: Samples, left_out: float) -> Ranges:
-    """Takes the ranges of all activations of a float .tflite; those of inputs are the widest.
+def tflite_activations(path: Path, samples: Samples) -> Iterator[Activation]:
+    """Runs a .tflite, float or quantized, on samples; yields inputs and what every operator computes.
 
-    Args:
-        source: the file.
-        samples: to run it on.
-        left_out: share of a tensor's values to leave out at either end.
+    Weights, and integers that are no quantized numbers, are left out.
     """
     from ai_edge_litert.interpreter import Interpreter
 
-    interpreter = Interpreter(str(source), num_threads=1, experimental_preserve_all_tensors=True)
-    model = read_model(source)
+    interpreter = Interpreter(str(path), num_threads=1, experimental_preserve_all_tensors=True)
+    model = read_model(path)
     graphs = {entry.signatureKey.decode(): entry.subgraphIndex for entry in model.signatureDefs}
     computed: dict[str, set[int]] = {}
-    for part, _, _, operator, _ in walk(source):
+    for part, _, _, operator, _ in walk(path):
         computed.setdefault(part, set()).update(operator.outputs)
-    found: Ranges = {}
     for part, rows in samples.items():
-        graph = graphs[part]
-        details = {d["index"]: d for d in interpreter.get_tensor_details(graph) if d["dtype"] is np.float32}
-        inputs, run = set(model.subgraphs[graph].inputs), interpreter.get_signature_runner(part)
-        exact, tails = Tails(0.0, len(rows)), Tails(left_out, len(rows))
+        graph, run = graphs[part], interpreter.get_signature_runner(part)
+        kinds = (np.float32, np.int8)
+        details = {d["index"]: d for d in interpreter.get_tensor_details(graph) if d["dtype"] in kinds}
+        inputs = set(model.subgraphs[graph].inputs)
         for row in rows:
             run(**row)
             for index in details.keys() & (computed[part] | inputs):
-                into = exact if index in inputs else tails
-                into.add(details[index]["name"], interpreter.get_tensor(index, graph))
-        found |= tails.ranges() | exact.ranges()
-    return found
+                values = interpreter.get_tensor(index, graph)
+                yield Activation(details[index]["name"], values, len(rows), index in inputs)
 
 
-def onnx_ranges(
-    source: Path, operators: Sequence[str], samples: Sequence[Mapping[str, np.ndarray]], left_out: float
-) -> Ranges:
-    """Takes the ranges of what operators of a float ONNX file read and write; those of inputs are the widest.
+def onnx_activations(
+    path: Path, operators: Sequence[str], samples: Sequence[Mapping[str, np.ndarray]]
+) -> Iterator[Activation]:
+    """Runs a float ONNX file on samples; yields the floats that operators read and write.
 
     Args:
-        source: the file.
-        operators: types.
-        samples: to run it on.
-        left_out: share of a tensor's values to leave out at either end.
+        path: the file.
+        operators: types; what weights hold is left out.
+        samples: inputs by name.
     """
     import onnx
     from onnxruntime import InferenceSession
 
-    model = onnx.shape_inference.infer_shapes(onnx.load(source))
+    model = onnx.shape_inference.infer_shapes(onnx.load(path))
     floats = {
         value.name
         for value in (*model.graph.input, *model.graph.value_info, *model.graph.output)
@@ -110,18 +112,17 @@ def onnx_ranges(
     ends = {
         name for node in model.graph.node if node.op_type in operators for name in (*node.input, *node.output)
     }
-    given, written = {value.name for value in model.graph.input}, {value.name for value in model.graph.output}
     names = sorted((ends & floats) - {tensor.name for tensor in model.graph.initializer})
+    given = {value.name for value in model.graph.input}
+    asked = [name for name in names if name not in given]
+    written = {value.name for value in model.graph.output}
     model.graph.output.extend(
         onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, None)
-        for name in names
-        if name not in written | given
+        for name in asked
+        if name not in written
     )
     session = InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
-    exact, tails = Tails(0.0, len(samples)), Tails(left_out, len(samples))
     for sample in samples:
-        asked = [name for name in names if name not in given]
         values = dict(zip(asked, session.run(asked, dict(sample)), strict=True)) | dict(sample)
         for name in names:
-            (exact if name in given else tails).add(name, values[name])
-    return tails.ranges() | exact.ranges()
+            yield Activation(name, values[name], len(samples), name in given)

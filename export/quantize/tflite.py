@@ -13,7 +13,7 @@ from export.convert.tflite import quiet
 from export.quantize.byte_input import bypass_float
 from export.quantize.layers import activation_matmuls, of_shared_weights, read_model, walk
 from export.quantize.packed_embeddings import PACKED, pack_lookups
-from export.quantize.ranges import LEFT_OUT, Ranges, Samples, tflite_ranges
+from export.quantize.ranges import LEFT_OUT, Ranges, Samples, tail_ranges, tflite_activations
 from export.quantize.recipe import RecipeError, Rule, TfliteRecipe
 
 REDUCED_PRECISION = "reduced_precision_support"
@@ -42,7 +42,7 @@ def quantize_tflite(
 def calibrate(source: Path, recipe: TfliteRecipe, samples: Samples) -> Ranges:
     """Returns the ranges of all activations, taken as a recipe says."""
     with quiet():
-        return tflite_ranges(source, samples, LEFT_OUT[recipe.calibration])
+        return tail_ranges(tflite_activations(source, samples), LEFT_OUT[recipe.calibration])
 
 
 def _quantized(source: Path, recipe: TfliteRecipe, samples: Samples, ranges: Ranges | None) -> bytes:

@@ -8,7 +8,7 @@ from ai_edge_quantizer.calibrator import Calibrator
 from ai_edge_quantizer.utils import qsv_utils
 from onnxruntime.quantization.calibrate import MinMaxCalibrater
 
-from export.quantize.ranges import LEFT_OUT, Tails, onnx_ranges, tflite_ranges
+from export.quantize.ranges import LEFT_OUT, Activation, onnx_activations, tail_ranges, tflite_activations
 from export.quantize.recipe import load_recipe
 from export.quantize.tflite import _engine, operators, without_unmatched_rules
 from runtime.bundle import PARTS, SIGNATURES, Bundle
@@ -32,10 +32,8 @@ def samples():
 def test_as_many_values_are_outside_a_range_as_are_to_be_left_out(left_out):
     random = np.random.default_rng(0)
     values = random.standard_t(2, (20, 3, 500)).astype(np.float32)
-    tails = Tails(left_out, len(values))
-    for sample in values:
-        tails.add("x", sample)
-    (low, high), every = tails.ranges()["x"], np.sort(values.ravel())
+    ranges = tail_ranges((Activation("x", sample, len(values), False) for sample in values), left_out)
+    (low, high), every = ranges["x"], np.sort(values.ravel())
     count = int(left_out * every.size)
     assert (low, high) == (every[count], every[every.size - 1 - count])
 
@@ -46,7 +44,7 @@ def test_the_widest_ranges_of_a_tflite_are_those_of_the_quantizers_calibrator(sa
     collector = Calibrator(str(source), num_threads=1, qsv_update_func=qsv_utils.min_max_update)
     collector.calibrate(samples, engine._recipe_manager)
     theirs = {name: entry for name, entry in collector.get_model_qsvs().items() if "min" in entry}
-    own = tflite_ranges(source, samples, LEFT_OUT["min_max"])
+    own = tail_ranges(tflite_activations(source, samples), LEFT_OUT["min_max"])
     compared = [name for name in theirs if name in own]
     assert len(compared) >= 6
     for name in compared:
@@ -56,7 +54,7 @@ def test_the_widest_ranges_of_a_tflite_are_those_of_the_quantizers_calibrator(sa
 
 def test_a_percentile_leaves_inputs_whole_and_narrows_what_is_computed(samples):
     source = TINY / "encoder_fp32.tflite"
-    widest, narrow = (tflite_ranges(source, samples, share) for share in (0.0, 0.05))
+    widest, narrow = (tail_ranges(tflite_activations(source, samples), share) for share in (0.0, 0.05))
     assert widest.keys() == narrow.keys()
     given = ("fuse_screen_tokens", "fuse_text_token", "fuse_user")
     assert all(widest[name] == narrow[name] for name in given)
@@ -66,7 +64,7 @@ def test_a_percentile_leaves_inputs_whole_and_narrows_what_is_computed(samples):
 
 def test_the_widest_ranges_of_onnx_are_those_of_onnxruntimes_calibrator(samples, tmp_path):
     source, kinds = TINY / "fuse_fp32.onnx", ["MatMul", "Gemm"]
-    own = onnx_ranges(source, kinds, samples["fuse"], LEFT_OUT["min_max"])
+    own = tail_ranges(onnx_activations(source, kinds, samples["fuse"]), LEFT_OUT["min_max"])
     calibrator = MinMaxCalibrater(str(source), kinds, str(tmp_path / "augmented.onnx"))
     calibrator.augment_graph()
     calibrator.create_inference_session()

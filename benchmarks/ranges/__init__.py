@@ -1,0 +1,1 @@
+"""Ways to take the ranges of INT8 activations, side by side on screens that set none."""
