@@ -19,7 +19,8 @@ CONFIGS = {
     "deep_transformer": {"fusion_layers": 3},
     "timm": {"backbone": "timm/mobilenetv2_050", "image_size": [192, 128]},
     "branches": {"backbone": "timm/repghostnet_050"},
-    "linear_attention": {"backbone": "timm/mobilevitv2_050"},
+    "mobilevitv2": {"backbone": "timm/mobilevitv2_050"},
+    "efficientvit": {"backbone": "timm/efficientvit_b0"},
     "own_size": {"backbone": "timm/vit_tiny_patch16_224", "image_size": [192, 128]},
 }
 
