@@ -51,6 +51,8 @@ def write_bundle(
         manifest = _manifest(request, folders, staging, inputs_sha256)
         if not not_emulated:
             manifest["arm64"] = json.loads((folders["arm64"] / "arm64.json").read_text())
+            if manifest["given_back"]["tflite"]:
+                manifest["given_back"]["tflite"] |= given_back(folders["arm64"])
         verdicts = _verdicts(manifest, folders, not_emulated)
         manifest["budgets"] = [verdict.to_dict() for verdict in verdicts]
         (staging / REPORT).write_text(render_report(manifest, staging, folders["quality"]), encoding="utf-8")

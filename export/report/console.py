@@ -55,12 +55,14 @@ def given_back_line(name: str, found: Mapping[str, Any]) -> str:
     if not units:
         return f"{format_name} recipe: the default one, nothing given back ({judged})"
     layers = sum(unit["layers"] for unit in units)
-    work = sum(unit["multiply_adds"] for unit in units) / 1e6
+    work = f"{sum(unit['multiply_adds'] for unit in units) / 1e6:.1f} M multiply-adds"
+    if "m_instructions" in found:
+        work = f"{found['m_instructions']:+.1f} M instructions"
     more = (after["file_bytes"] - before["file_bytes"]) / 1e6
     names = ", ".join(f"{unit['name']} in {unit['precision']}" for unit in units[:3])
     return (
         f"{format_name} recipe: {layers} of {found['layers']} layers get more precision ({names}"
-        f"{', ...' if len(units) > 3 else ''}): {work:.1f} M multiply-adds, {more:+.2f} MB; "
+        f"{', ...' if len(units) > 3 else ''}): {work}, {more:+.2f} MB; "
         f"{judged}, {before['cosine_min']:.3f} without"
     )
 

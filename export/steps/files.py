@@ -84,5 +84,5 @@ def stored_recipe(folder: Path) -> Recipe:
 
 
 def given_back(folder: Path) -> dict[str, Any] | None:
-    """Returns what a step gave back, by `GivenBack.to_dict`; None where the recipe was given."""
+    """Returns what a step says of what was given back; None where the recipe was given."""
     return json.loads((folder / GIVEN_BACK).read_text())

@@ -61,7 +61,8 @@ STEPS: tuple[Step, ...] = (
          "export.steps.quality:make_quality"),
     Step("memory", "private memory, this host", ("encoder", "tflite_int8"), (),
          "export.steps.memory:make_memory"),
-    Step("arm64", "count and compare on ARM64", ("encoder", "golden", "tflite_int8"), ("preset",),
+    Step("arm64", "count and compare on ARM64",
+         ("encoder", "golden", "tflite", "tflite_recipe", "tflite_int8"), ("preset", "recipe"),
          "export.steps.arm64:make_arm64"),
 )  # fmt: skip
 """Each after what it needs; of those that are ready the first starts first, two run side by side."""

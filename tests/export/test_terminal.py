@@ -105,7 +105,7 @@ def test_every_verdict_has_a_whole_line_and_there_are_at_most_14(width):
     assert all(line.split("pass")[0].count("  ") >= 2 for line in shown)
     assert any(line.startswith("private memory") and "5.40 MB" in line for line in shown)
     assert any(line.startswith("latency of encode") and "13.8 ms  < 19.0 ms" in line for line in shown)
-    assert any(line.startswith("parity, INT8 (5 limits)") and "0.9512  " in line for line in shown)
+    assert any(line.startswith("parity, INT8 (6 limits)") and "0.9512  " in line for line in shown)
     assert any(line.startswith("INT8 fidelity (9 limits)") for line in shown)
     assert not any("more in the report" in line for line in shown)
     said = " ".join(" ".join(lines).split())
@@ -122,7 +122,7 @@ def test_what_fails_has_a_line_of_its_own_with_limit_and_value(width):
         ["ONNX", "INT8", "mean-centred", "cosine", "0.9123", ">=", "0.95"],
         ["ONNX", "INT8", "self-retrieval", "0.9688", ">=", "1"],
     ]
-    assert any(line.startswith("parity, INT8 (3 limits)") and "0.9743" in line for line in shown)
+    assert any(line.startswith("parity, INT8 (4 limits)") and "0.97 " in line for line in shown)
     assert len(shown) <= 14
 
 
@@ -181,6 +181,8 @@ def test_what_a_found_recipe_gives_up_is_one_sentence():
         "TFLite recipe: 2 of 97 layers get more precision (stem in float): 0.4 M multiply-adds, +0.02 MB; "
         "worst judged screen 0.971, 0.930 without"
     )
+    counted = given_back_line("tflite", found | {"m_instructions": 0.62})
+    assert "(stem in float): +0.6 M instructions, +0.02 MB;" in counted
     nothing = found | {"units": [], "after": before}
     assert given_back_line("onnx", nothing) == (
         "ONNX recipe: the default one, nothing given back (worst judged screen 0.930)"
