@@ -33,7 +33,7 @@ def report(screens, capsys):
 
 
 def test_figures_are_those_of_what_an_app_gets(report, screens):
-    rows = {row["name"]: row for row in report["rows"]}
+    rows = {row["name"]: row for row in report[screens.name]}
     assert list(rows) == ["TFLite INT8", "ONNX INT8", *(f"float, {name}" for name in CHANGES)]
     exact = ScreenEncoder.load(TINY, "tflite", "fp32")
     images = [np.asarray(Image.open(path)) for path in sorted(screens.rglob("*.png"))]
