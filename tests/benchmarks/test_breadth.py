@@ -9,7 +9,6 @@ from dataclasses import replace
 import pytest
 
 from benchmarks.__main__ import main
-from benchmarks.ablation.rows import VARIANT
 from benchmarks.breadth import BACKBONES, breadth_table, passed
 from encoder.options import TIMM
 from evaluation.budgets import PARITY_COSINE
