@@ -33,6 +33,7 @@ FIGURES = {
     "r1_no_screen": "the same without the screen",
     "r1_no_text": "the same without the text typed so far",
     "r1_no_user": "the same without the user vector",
+    "token_cosine": "mean-centred cosine of screen tokens with the teacher's",
     "mask_iou": "mean IoU of the regions' masks with the drawn boxes, in pixels",
     "screen_class": "zero-shot classification: the nearest sentence about screen classes is a right one",
     "mean_pairwise_cosine": "mean cosine of all pairs of embeddings",
@@ -189,7 +190,7 @@ def publish(run: Path, preset: str, arguments: Sequence[str], folder: Path = CHE
         weights = load_file(run / "encoder.safetensors")
     except (OSError, ValueError, SafetensorError):
         raise TrainError(f"{run}: no finished run there; train it to the end first") from None
-    files = [run / stage / "summary.json" for stage in UNITS]
+    files = [run / stage / "summary.json" for stage in UNITS if stage != summary["stage"]]
     earlier = [json.loads(file.read_text()) for file in files if file.is_file()]
     path = folder / f"{preset}.safetensors"
     known = fetch_packaged(PRESETS[preset])
@@ -221,14 +222,25 @@ def card(
 
     Args:
         preset: its name.
-        summary: of the context stage.
+        summary: of the context stage, or of the vision stage that was the last.
         arguments: of the command line.
         earlier: summaries of the run's stages before it.
     """
     settings, screens = summary["settings"], summary["screens"]
     began = _shown([*earlier, summary][0]["settings"]["init"] or "random weights")
     first = [began, *map(_stage_line, earlier)]
-    first += [f"aligned with {settings['align']}"] if settings["align"] else []
+    first += [f"aligned with {settings['align']}"] if settings.get("align") else []
+    texts = (
+        "texts of the corpora that `calibration_data/generator/corpora` names; text teacher: "
+        f"{settings['text_teacher'] or 'none'}"
+    )
+    if summary["stage"] == "vision":
+        texts = (
+            f"screen tokens follow those of {_shown(settings['teacher'])}, text and fusion are as they were"
+        )
+    drawn = f"{screens['train']:,} rendered screens of split train (`calibration_data`, invented content)"
+    if screens.get("without labels"):
+        drawn += f"; {screens['without labels']:,} screenshots without labels, which are not published"
     rows = "\n".join(
         f"| {FIGURES.get(name, name)} | {value:.3f} |" for name, value in summary["measured"].items()
     )
@@ -236,9 +248,7 @@ def card(
 
 Weights of preset `{preset}`, averaged over training, in half precision. Licence: Apache-2.0, as the project.
 
-- Data: {screens["train"]:,} rendered screens of split train (`calibration_data`, invented content); texts
-  of the corpora that `calibration_data/generator/corpora` names; text teacher:
-  {settings["text_teacher"] or "none"}.
+- Data: {drawn}; {texts}.
 - Seed: {settings["seed"]}. Started from: {"; ".join(first)}.
 - Command: `python -m encoder.train {shlex.join(map(_shown, arguments))}`
 - Time: {summary["minutes"]:.0f} minutes for {summary["steps"]:,} steps of {summary["batch"]} screens, on

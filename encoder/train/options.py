@@ -23,6 +23,8 @@ from runtime.provenance import PUBLISHED
 STAGES = ("text", "regions", "vision", "context")
 ON_REQUEST = "vision"
 """The stage that runs only where it is asked for by name."""
+WHOLE = ("vision", "context")
+"""Stages that leave a whole encoder, which can be published."""
 TEXT_SHARE, REGION_SHARE = 0.15, 0.2
 """Of --time-limit: the text stage's part where all stages are trained, and the regions stage's."""
 DEFAULT_MINUTES = 60.0
@@ -252,8 +254,10 @@ def check_run(given: argparse.Namespace, stages: Sequence[str], out: Path) -> No
         raise TrainError("--time-limit and --steps exclude each other: give one of them")
     if "text" in stages and given.teacher == NO_TEACHER:
         raise TrainError("--teacher none: the text stage learns from a teacher: name one, or --stage context")
-    if given.publish and "context" not in stages:
+    if given.publish and stages[-1] not in WHOLE:
         raise TrainError("--publish: an encoder is finished after the context stage; leave --stage out")
+    if given.publish and stages == ("vision",) and not given.init:
+        raise TrainError("--publish: the vision stage leaves text and fusion as --init has them: name it")
     if given.tensorboard and find_spec("tensorboard") is None:
         raise TrainError("--tensorboard needs the package tensorboard: pip install tensorboard")
     for folder in () if given.resume else (out / stage for stage in stages):

@@ -28,6 +28,7 @@ from encoder.train.loop import Loop, Pace, Stage
 from encoder.train.monitor import Monitor, ScreenProgress
 from encoder.train.options import (
     STAGES,
+    WHOLE,
     Options,
     Samples,
     StageOptions,
@@ -158,13 +159,14 @@ class Run:
             "stage": name, "steps": loop.step, "minutes": round(loop.seconds / 60, 2), "batch": batch,
             "device": _describe(self.device), "measured": measured, "settings": settings,
         }  # fmt: skip
-        if name == "context":
-            if stage.options.qat_share and not stage.options.frozen_text:
+        if name in WHOLE:
+            if stage.options.qat_share and not fetch_packaged(self.config):  # what is published stays so
                 round_word_vectors(loop.ema.module)
             summary["screens"] = {split: len(found) for split, found in self._read().items()}
-        self._finish(folder, loop.ema.module, summary)
-        if name == "context":
+            if name == "vision":
+                summary["screens"]["without labels"] = len(stage.screens.more)
             self._finish(self.out, loop.ema.module, summary)
+        self._finish(folder, loop.ema.module, summary)
 
     def _align(self, stage: ContextStage, encoder: Encoder) -> None:
         other, config = load_teacher(self.options.align, self.config)

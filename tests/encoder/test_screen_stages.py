@@ -8,6 +8,7 @@ from PIL import Image
 from safetensors.torch import load_file
 
 from encoder.config import CHECKPOINTS
+from encoder.train.checkpoint import publish
 from encoder.train.screens import nudge
 from tests.encoder.training import one_line
 
@@ -84,8 +85,22 @@ def test_half_of_a_vision_batch_are_screens_without_labels(train, run, tmp_path)
             Image.new("RGB", (30, 60), colour).save(folder / name)
         more = ("--stage", "vision", "--teacher", weights, "--init", weights, "--screens", folder)
         assert train(*more, "--steps", "2", "--qat-bits", "7", "--qat-share", "1", out=folder / "run")[0] == 0
-        learned.append(load_file(folder / "run" / "vision" / "encoder.safetensors"))
+        learned.append(load_file(publish(folder / "run", "tiny", [], folder)))
+        card = " ".join((folder / "tiny.md").read_text().split())
+        assert (
+            "; 3 screenshots without labels, which are not published; screen tokens follow those of" in card
+        )
     assert any(not torch.equal(value, learned[1][name]) for name, value in learned[0].items())
+    # What ships in 4 bits was left on its grid, and nothing else of the text tower was touched.
+    before = load_file(weights)
+    (table,) = (
+        name
+        for name in before
+        if name.startswith("text.") and not torch.equal(before[name], learned[0][name])
+    )
+    rows = learned[0][table].float()
+    levels = rows / (rows.abs().amax(1, keepdim=True) / 7).clamp(min=1e-6)
+    assert (levels - levels.round()).abs().max() < 0.02
 
 
 def test_screens_without_labels_must_be_there(train, run, tmp_path):
