@@ -239,8 +239,7 @@ def card(
             f"screen tokens follow those of {_shown(settings['teacher'])}, text and fusion are as they were"
         )
     drawn = f"{screens['train']:,} rendered screens of split train (`calibration_data`, invented content)"
-    if screens.get("without labels"):
-        drawn += f"; {screens['without labels']:,} screenshots without labels, which are not published"
+    drawn += _unlabelled(summary)
     rows = "\n".join(
         f"| {FIGURES.get(name, name)} | {value:.3f} |" for name, value in summary["measured"].items()
     )
@@ -271,5 +270,10 @@ def _shown(path: str) -> str:
 
 def _stage_line(summary: Mapping[str, Any]) -> str:
     stage = summary["stage"]
-    size = f"{summary['steps']:,} steps of {summary['batch']} {UNITS[stage]}"
-    return f"the run's {stage} stage, {size} in {summary['minutes']:.0f} minutes"
+    size = f"{summary['steps']:,} steps of {summary['batch']} {UNITS[stage]}{_unlabelled(summary)}"
+    return f"the run's {stage} stage, {summary['minutes']:.0f} minutes, {size}"
+
+
+def _unlabelled(summary: Mapping[str, Any]) -> str:
+    count = summary.get("screens", {}).get("without labels")
+    return f", half of each batch from {count:,} screenshots without labels, not published" if count else ""

@@ -1,8 +1,8 @@
 """Ranges of activations: what a calibration's samples reach, but for the few values furthest out.
 
 The widest range of all samples is set by a handful of values, for which all others pay with coarser steps;
-and the more samples there are, the wider it gets. So one in 10,000 values is left out at either end
-(percentiles, as in Wu et al., "Integer Quantization for Deep Learning Inference", 2020). docs/performance.md
+and the more samples there are, the wider it gets. So one in 100,000 values is left out at either end
+(percentiles, as in Wu et al., "Integer Quantization for Deep Learning Inference", 2020). docs/results.md
 compares.
 """
 
@@ -16,7 +16,7 @@ import numpy as np
 
 from export.quantize.layers import read_model, walk
 
-LEFT_OUT = {"min_max": 0.0, "percentile": 1e-4}
+LEFT_OUT = {"min_max": 0.0, "percentile": 1e-5}
 """Share of a tensor's values outside its range at either end, by a recipe's `calibration`."""
 
 Samples = Mapping[str, Sequence[dict[str, np.ndarray]]]

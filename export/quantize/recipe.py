@@ -22,7 +22,7 @@ Precisions, each for the operators that `operators.py` lists:
 - `float`: float32, or fp16 where `arithmetic` is `fp16` and the CPU has it.
 
 `calibration` takes the ranges of static activations over the calibration samples: `min_max` is the widest,
-`percentile` leaves out one value in 10,000 at either end.
+`percentile` leaves out one value in 100,000 at either end.
 
 In ONNX, `operators` are quantized statically, but for those where `exclude` finds the name of a weight, which
 is the PyTorch module's, or the signature with the operator's type, such as `fuse/MatMul`.

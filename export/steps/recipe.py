@@ -1,13 +1,18 @@
-"""The recipes: as they are given, or found for an encoder that has none."""
+"""The recipes: as they are given, or found for an encoder that has none.
+
+First the better way to take ranges is chosen, then precision is given back: on screens that set no range.
+"""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from export.quantize.ranges import LEFT_OUT
 from export.quantize.recipe import Recipe
 from export.quantize.search.give_back import GivenBack, give_back
 from export.quantize.search.host_onnx import HostOnnx, onnx_candidates
@@ -25,7 +30,9 @@ def find_tflite(request: Request, folders: Mapping[str, Path], out: Path) -> Non
     if recipe.general:
         source = folders["tflite"] / "encoder_fp32.tflite"
         start = without_unmatched_rules(recipe.tflite, operators(source))
-        trials = HostTflite(source, start, read_arrays(folders["golden"] / "calibration.npz"))
+        arrays = read_arrays(folders["golden"] / "calibration.npz")
+        ways = [HostTflite(source, replace(start, calibration=way), arrays) for way in LEFT_OUT]
+        trials = max(ways, key=lambda way: way.measure(()).cosine_mean)
         found = give_back(tflite_candidates(source, start), trials.measure)
         recipe = replace(recipe, tflite=trials.with_units(found.chosen))
     _write(out, recipe, found)
@@ -36,7 +43,12 @@ def find_onnx(request: Request, folders: Mapping[str, Path], out: Path) -> None:
     recipe, found = request.recipe, None
     if recipe.general:
         arrays = read_arrays(folders["golden"] / "calibration.npz")
-        with HostOnnx(folders["onnx"], recipe.onnx, arrays) as trials:
+        with ExitStack() as stack:
+            ways = [
+                stack.enter_context(HostOnnx(folders["onnx"], replace(recipe.onnx, calibration=way), arrays))
+                for way in LEFT_OUT
+            ]
+            trials = max(ways, key=lambda way: way.measure(()).cosine_mean)
             found = give_back(onnx_candidates(folders["onnx"], recipe.onnx), trials.measure)
         recipe = replace(recipe, onnx=trials.with_units(found.chosen))
     _write(out, recipe, found)

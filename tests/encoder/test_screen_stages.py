@@ -88,7 +88,8 @@ def test_half_of_a_vision_batch_are_screens_without_labels(train, run, tmp_path)
         learned.append(load_file(publish(folder / "run", "tiny", [], folder)))
         card = " ".join((folder / "tiny.md").read_text().split())
         assert (
-            "; 3 screenshots without labels, which are not published; screen tokens follow those of" in card
+            ", half of each batch from 3 screenshots without labels, not published; screen tokens follow those of"
+            in card
         )
     assert any(not torch.equal(value, learned[1][name]) for name, value in learned[0].items())
     # What ships in 4 bits was left on its grid, and nothing else of the text tower was touched.
