@@ -160,7 +160,7 @@ class Run:
             "device": _describe(self.device), "measured": measured, "settings": settings,
         }  # fmt: skip
         if name in WHOLE:
-            if stage.options.qat_share and not fetch_packaged(self.config):  # what is published stays so
+            if name == "context" and stage.options.qat_share and not stage.options.frozen_text:
                 round_word_vectors(loop.ema.module)
             summary["screens"] = {split: len(found) for split, found in self._read().items()}
             if name == "vision":

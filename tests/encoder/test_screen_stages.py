@@ -92,16 +92,6 @@ def test_half_of_a_vision_batch_are_screens_without_labels(train, run, tmp_path)
             in card
         )
     assert any(not torch.equal(value, learned[1][name]) for name, value in learned[0].items())
-    # What ships in 4 bits was left on its grid, and nothing else of the text tower was touched.
-    before = load_file(weights)
-    (table,) = (
-        name
-        for name in before
-        if name.startswith("text.") and not torch.equal(before[name], learned[0][name])
-    )
-    rows = learned[0][table].float()
-    levels = rows / (rows.abs().amax(1, keepdim=True) / 7).clamp(min=1e-6)
-    assert (levels - levels.round()).abs().max() < 0.02
 
 
 def test_screens_without_labels_must_be_there(train, run, tmp_path):

@@ -38,6 +38,13 @@ def test_a_run_leaves_an_encoder_its_curves_and_its_figures(run):
     assert summary["steps"] == 3 and summary["screens"] == {"train": 6, "validation": 6}
 
 
+def test_word_vectors_are_left_on_the_grid_that_they_ship_in(run):
+    state = load_file(run / "encoder.safetensors")
+    rows = max((value for name, value in state.items() if name.startswith("text.")), key=len).float()
+    levels = rows / (rows.abs().amax(1, keepdim=True) / 7).clamp(min=1e-6)
+    assert len(rows) > 10_000 and (levels - levels.round()).abs().max() < 0.02
+
+
 def test_a_killed_run_resumes_to_the_same_bits(train, run, data, tmp_path):
     killed = tmp_path / "killed"
     command = [sys.executable, "-m", "tests.encoder.tiny", *arguments(data, killed, "--save-every", "1e-9")]
