@@ -15,8 +15,8 @@ from evaluation.budgets import PARITY_COSINE
 from tests.benchmarks.ablation_rows import variant
 from tests.conftest import ROOT
 
-KINDS = ("repghostnet_050", "mobilevitv2_050", "lcnet_050")
-"""Branches that are merged, attention that is rewritten, and convolutions alone."""
+KINDS = ("repvit_m0_9", "efficientvit_b0", "edgenext_xx_small")
+"""Branches that are merged, attention that is rewritten, and convolutions beside attention."""
 
 
 @pytest.mark.exhaustive
