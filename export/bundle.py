@@ -119,7 +119,7 @@ def _verdicts(manifest: Mapping[str, Any], folders: Mapping[str, Path], not_emul
         budgets.latency_budget(*latency, reason=not_emulated or "the shipped file failed there"),
         *budgets.parity_budgets(manifest["parity"]),
         *(budgets.arm64_parity_budgets(report) if report else ()),
-        *budgets.quality_budgets(manifest["quality"], skipped),
+        *budgets.quality_budgets(manifest["quality"], skipped, preset=manifest["preset"]),
     ]
 
 

@@ -42,7 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Measures a bundle; returns 0, or 1 where a limit failed."""
     bundle = Bundle.load(options.bundle)
-    bundle.require("weights")
+    bundle.require("weights", "preset")
     weights = Weights.from_dict(bundle.manifest["weights"])
     engines = [ENGINE_NAMES[name] for name in ENGINE_NAMES if name in options.engines]
     split = read_split(options.split, user_embed_dim=bundle.tensors["user"].shape[1])
@@ -55,7 +55,7 @@ def run(options: argparse.Namespace) -> int:
         from evaluation.quality.docs import write_docs
 
         write_docs(report, split, work, outputs)
-    verdicts = quality_budgets(report)
+    verdicts = quality_budgets(report, preset=bundle.manifest["preset"])
     if options.json:
         print(plain_json(report | {"budgets": [verdict.to_dict() for verdict in verdicts]}))
     else:

@@ -175,6 +175,8 @@ def test_a_limit_that_fails_ends_with_1_and_one_that_holds_with_0(command, monke
         assert command(TINY).code == 1
         monkeypatch.setattr(budgets, name, 0.0)
     monkeypatch.setitem(fidelity, "onnx", {"test": {"worst": 1.1}})
+    assert command(TINY).code == 0  # limits of another preset
+    monkeypatch.setattr(budgets, "FIDELITY_OF", "tiny")
     ended = command(TINY)
     (failed,) = (line for line in ended.out.splitlines() if "FAIL" in line)
     assert ended.code == 1 and failed.startswith("ONNX INT8 test worst")
