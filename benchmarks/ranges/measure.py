@@ -65,8 +65,7 @@ class Trials:
         self.tokenizer = tokenizer_of(request.config)
         self.source, self.onnx = folders["tflite"] / "encoder_fp32.tflite", folders["onnx"]
         self.recipe = request.recipe
-        rules = without_unmatched_rules(request.recipe.tflite, operators(self.source))
-        self.tflite = replace(rules, calibration="min_max")
+        self.tflite = without_unmatched_rules(request.recipe.tflite, operators(self.source))
         self.samples = {part: list(calibration_samples(folders["golden"], part)) for part in PARTS}
         unseen = read_samples(FOLDER, splits=(UNSEEN, "test"), user_embed_dim=self.users[1])
         files = {"unseen kit": [s.image for s in unseen if s.split == UNSEEN], "own": list(others)[::2]}
@@ -115,12 +114,12 @@ class Trials:
                 models[part] = open_model(path)
             return self.measured("onnx", name, lambda part, inputs: models[part].run(part, inputs))
 
-    def with_screens(self, images: Sequence[np.ndarray], *, alone: bool) -> Samples:
-        """Returns calibration samples with more screens, without text and user, or with those alone."""
+    def own_samples(self) -> Samples:
+        """Returns calibration samples of the spare screens, alone; texts are those of the calibration."""
         ids, mask = self.tokenizer.encode("")
         text = {"input_ids": ids[None], "attention_mask": mask[None]}
         token = self._float("text", text)["text_token"]
-        vision = [{"image": image[None]} for image in images]
+        vision = [{"image": image[None]} for image in self.spare]
         fuse = [
             {
                 "screen_tokens": self._float("vision", one)["screen_tokens"],
@@ -129,8 +128,7 @@ class Trials:
             }
             for one in vision
         ]
-        more = {"vision": vision, "text": self.samples["text"] if alone else [], "fuse": fuse}
-        return more if alone else {part: [*self.samples[part], *more[part]] for part in PARTS}
+        return {"vision": vision, "text": self.samples["text"], "fuse": fuse}
 
 
 def ways(trials: Trials, equalized: Callable[[], Trials]) -> Iterator[Callable[[], Way]]:
@@ -149,19 +147,15 @@ def ways(trials: Trials, equalized: Callable[[], Trials]) -> Iterator[Callable[[
     yield lambda: trials.by_ranges("least squared error", least_squared_error(trials.source, trials.samples))
     yield lambda: trials.by_ranges("99.999, biases corrected", trials.by_percentile(shipped), correct=True)
     yield lambda: equalized().by_ranges("99.999, equalized", equalized().by_percentile(shipped))
-    half = {part: rows[::2] for part, rows in trials.samples.items()}
+    others = {"half the screens": {part: rows[::2] for part, rows in trials.samples.items()}}
+    if trials.spare:
+        own = trials.own_samples()
+        others["and own"] = {part: [*rows, *own[part]] for part, rows in trials.samples.items()}
+        others["own alone"] = own
     for name, share in (("min/max", 0.0), ("99.999", shipped)):
-        yield lambda n=name, s=share: trials.by_ranges(
-            f"{n}, half the screens", trials.by_percentile(s, half)
-        )
-        if trials.spare:
-            more = trials.with_screens(trials.spare, alone=False)
-            yield lambda n=name, s=share, m=more: trials.by_ranges(
-                f"{n}, and own", trials.by_percentile(s, m)
-            )
-            own = trials.with_screens(trials.spare, alone=True)
-            yield lambda n=name, s=share, o=own: trials.by_ranges(
-                f"{n}, own alone", trials.by_percentile(s, o)
+        for which, samples in others.items():
+            yield lambda name=f"{name}, {which}", share=share, samples=samples: trials.by_ranges(
+                name, trials.by_percentile(share, samples)
             )
     yield lambda: trials.onnx_by("min/max", "min_max")
     yield lambda: trials.onnx_by("percentile 99.999, ships", "percentile")
