@@ -8,8 +8,8 @@ from export.quantize.search.give_back import LEAST, Candidate, Measured, give_ba
 from runtime.bundle import SIGNATURES
 
 
-def unit(name: str, multiply_adds: int = 1_000_000) -> Candidate:
-    return Candidate("vision", name, "float", 1, multiply_adds, (Rule(name, ("CONV_2D",), "float"),))
+def unit(name: str, multiply_adds: int = 1_000_000, signature: str = "vision") -> Candidate:
+    return Candidate(signature, name, "float", 1, multiply_adds, (Rule(name, ("CONV_2D",), "float"),))
 
 
 class Made:
@@ -61,6 +61,20 @@ def test_where_nothing_is_enough_the_best_that_was_tried_stays():
     made = Made({"a": 0.01, "b": 0.02, "elsewhere": 0.2})
     found = give_back([unit("a"), unit("b")], made)
     assert set(names(found)) == {"a", "b"} and found.after.cosine_min < LEAST
+
+
+def test_one_lucky_worst_screen_is_not_enough():
+    assert Measured(0.97, 0.975, 0).fidelity == pytest.approx(0.95)
+    assert Measured(0.97, 0.990, 0).fidelity == 0.97
+
+
+def test_units_of_a_signature_that_adds_little_noise_are_not_tried():
+    made = Made({"noisy": 0.03, "small": 0.01, "word": 0.001, "letter": 0.001})
+    text = [unit("word", signature="text"), unit("letter", signature="text")]
+    found = give_back([*text, unit("noisy"), unit("small")], made, least=0.93)
+    assert names(found) == ["noisy"]
+    alone = {units[0].name for units in made.asked if len(units) == 1}
+    assert alone == {"noisy", "small"}
 
 
 def test_it_asks_for_nothing_twice():

@@ -1,8 +1,9 @@
 """Gives back precision, for an encoder that has no recipe of its own: the cheapest layers that repair most.
 
-Every unit of layers that is computed in integers is tried with more precision, on screens that set no range.
-Those that repair most for what they cost are given back, one after the other, until the worst screen is
-within the limit and a margin; then those that turn out not to be needed are taken back.
+Every unit of layers that is computed in integers is tried with more precision, on screens that set no range;
+of a signature that adds little of the noise, none. Those that repair most for what they cost are given back,
+one after the other, until the screens are within the limit and a margin; then those that turn out not to be
+needed are taken back.
 """
 
 from __future__ import annotations
@@ -19,7 +20,9 @@ from runtime.bundle import PARTS, SIGNATURES
 JUDGED_EVERY = 3
 """Every third calibration screen judges; the others set the ranges. The parity screens are not looked at."""
 LEAST = PARITY_COSINE + 0.01
-"""Mean-centred cosine of the worst judged screen: other screens and a phone's arithmetic take some of it."""
+"""Fidelity on the judged screens: other screens and a phone's arithmetic take some of it."""
+SIGNATURE_SHARE = 0.1
+"""Of what the noisiest signature loses: units of one that loses less come last, and are not tried alone."""
 LEAST_COST = 1e-3
 """Share of an encoder's work below which a unit counts as free."""
 TRIED, TAKEN_BACK = 60, 20
@@ -59,6 +62,11 @@ class Measured:
     cosine_min: float
     cosine_mean: float
     file_bytes: int
+
+    @property
+    def fidelity(self) -> float:
+        """The worst screen's cosine; as two dozen may all be lucky, no more than twice the mean's loss."""
+        return min(self.cosine_min, 2 * self.cosine_mean - 1)
 
 
 @dataclass(frozen=True)
@@ -121,7 +129,7 @@ def give_back(candidates: Sequence[Candidate], measure: Measure, least: float = 
     Args:
         candidates: in the model's order.
         measure: makes the files with some candidates and measures them.
-        least: worst mean-centred cosine that is enough.
+        least: fidelity that is enough.
 
     Returns:
         What was chosen: nothing where the recipe is good as it is, the best of what was tried where nothing
@@ -137,34 +145,46 @@ def give_back(candidates: Sequence[Candidate], measure: Measure, least: float = 
 
     before = look(())
     chosen: list[Candidate] = []
-    if before.cosine_min < least:
+    if before.fidelity < least:
         ranked, count = _ranked(candidates, look, before), 0
-        while look(chosen).cosine_min < least and count < len(ranked):
+        while look(chosen).fidelity < least and count < len(ranked):
             count = max(count + 1, count * 4 // 3)
             chosen = ranked[:count]
-        if look(chosen).cosine_min >= least:
+        if look(chosen).fidelity >= least:
             chosen = _needed(chosen, look, least)
         else:
-            chosen = list(max(known, key=lambda units: known[units].cosine_min))
+            chosen = list(max(known, key=lambda units: known[units].fidelity))
     return GivenBack(tuple(chosen), before, look(chosen), len(known), sum(unit.layers for unit in candidates))
 
 
 def _ranked(candidates: Sequence[Candidate], look: Callable, before: Measured) -> list[Candidate]:
     """Candidates, those first that repair most for their share of multiply-adds and bytes."""
     work = sum(unit.multiply_adds for unit in candidates) or 1
-    worth = dict.fromkeys(candidates, 0.0)
-    for unit in sorted(candidates, key=lambda unit: -unit.multiply_adds)[:TRIED]:
+    noisy = _noisy_signatures(candidates, look)
+    first = [unit for unit in candidates if unit.signature in noisy]
+    worth = dict.fromkeys(first, 0.0)
+    for unit in sorted(first, key=lambda unit: -unit.multiply_adds)[:TRIED]:
         with_it = look([unit])
         gain = with_it.cosine_mean - before.cosine_mean
         more = max(with_it.file_bytes - before.file_bytes, 0) / before.file_bytes
         worth[unit] = gain / (unit.multiply_adds / work + more + LEAST_COST)
-    return sorted(worth, key=lambda unit: -worth[unit])
+    rest = [unit for unit in candidates if unit.signature not in noisy]
+    return sorted(worth, key=lambda unit: -worth[unit]) + rest
+
+
+def _noisy_signatures(candidates: Sequence[Candidate], look: Callable) -> set[str]:
+    """Those that lose a share worth naming of what is lost, each with the others as exact as can be."""
+    loss = {}
+    for name in {unit.signature: None for unit in candidates}:
+        others = [unit for unit in candidates if unit.signature != name]
+        loss[name] = 1 - look(others).cosine_mean
+    return {name for name in loss if loss[name] >= SIGNATURE_SHARE * max(loss.values())}
 
 
 def _needed(chosen: list[Candidate], look: Callable, least: float) -> list[Candidate]:
     """Leaves out, the dearest first, what the others do without."""
     for unit in sorted(chosen, key=lambda unit: -unit.multiply_adds)[:TAKEN_BACK]:
         rest = [other for other in chosen if other is not unit]
-        if look(rest).cosine_min >= least:
+        if look(rest).fidelity >= least:
             chosen = rest
     return chosen
