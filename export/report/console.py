@@ -12,6 +12,7 @@ from rich.table import Column
 from rich.text import Text
 
 from evaluation.budgets import SHIPPED
+from evaluation.quality.tables import ENGINE_NAMES
 from evaluation.terminal.console import print_verdicts, print_weights
 from evaluation.verdict import Verdict
 from export.pipeline import BUNDLE, OnStep
@@ -49,7 +50,7 @@ def step_progress(console: Console) -> Iterator[OnStep]:
 
 def given_back_line(name: str, found: Mapping[str, Any]) -> str:
     """Says what a format's recipe, found for this encoder, gives up of INT8."""
-    format_name = {"tflite": "TFLite", "onnx": "ONNX"}[name]
+    format_name = ENGINE_NAMES[name]
     units, before, after = found["units"], found["before"], found["after"]
     judged = f"worst judged screen {after['cosine_min']:.3f}"
     if not units:

@@ -10,11 +10,13 @@ from evaluation.arm64.profiles import choose
 from evaluation.arm64.toolchain import open_toolchain
 from export.__main__ import main
 from export.quantize.recipe import RECIPES, Rule, TfliteRecipe, load_recipe
+from export.quantize.search.give_back import Candidate, GivenBack, Measured
 from export.quantize.search.groups import Group, integer_groups, unit_of
 from export.quantize.search.report import draw
 from export.quantize.search.search import Point, Search, Sensitivity, cheapest, most_sensitive, search
 from export.quantize.search.trial import Trial, Trials
 from export.quantize.tflite import operators
+from runtime.manifest import write_manifest
 
 RECIPE = TfliteRecipe("fp16", "min_max", (Rule("net", ("CONV_2D", "FULLY_CONNECTED"), "static_int8"),))
 
@@ -139,6 +141,22 @@ def test_explaining_needs_a_committed_search(capsys, monkeypatch, tmp_path):
     monkeypatch.setattr("export.quantize.search.command.RECIPES", tmp_path)
     assert main(["search", "balanced", "--explain"]) == 2
     assert "no search is committed" in capsys.readouterr().err
+
+
+def test_what_an_export_gave_back_is_explained_unit_by_unit(capsys, tmp_path, bundle_dir):
+    assert main(["search", str(bundle_dir), "--explain"]) == 2
+    assert "its recipe was given, not found" in capsys.readouterr().err
+    unit = Candidate("vision", "stem", "float", 2, 400_000, ())
+    before, after = Measured(0.93, 0.96, 5_000_000), Measured(0.971, 0.985, 5_020_000)
+    found = GivenBack((unit,), (0.0123,), before, after, 30, 97)
+    manifest = json.loads((bundle_dir / "manifest.json").read_text())
+    manifest["given_back"] = {"tflite": found.to_dict(), "onnx": None}
+    write_manifest(tmp_path, manifest)
+    assert main(["search", str(tmp_path), "--explain"]) == 0
+    told = " ".join(capsys.readouterr().out.split())
+    assert "stem │ vision │ float │ 2 │ 0.40 │ +0.0123" in told
+    assert "TFLite, 30 trials on calibration screens that set no range: worst 0.930 -> 0.971" in told
+    assert "mean 0.960 -> 0.985, 5.00 -> 5.02 MB" in told and "ONNX" not in told
 
 
 def test_the_committed_search_explains_the_committed_recipe(capsys):

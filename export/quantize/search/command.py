@@ -9,12 +9,14 @@ from pathlib import Path
 
 from encoder.config import PRESETS
 from evaluation.budgets import PARITY_COSINE
+from evaluation.quality.tables import ENGINE_NAMES
 from evaluation.terminal.progress import engine_progress
 from evaluation.terminal.tables import open_console
 from export.quantize.recipe import RECIPES, RecipeError
-from export.quantize.search.report import draw, print_search
+from export.quantize.search.report import draw, print_given_back, print_search
 from export.report.console import step_progress
 from export.request import ROOT, read_request
+from runtime.bundle import Bundle
 from runtime.command_line import EXIT_FAILED
 
 BYTES_LIMIT = 4_900_000
@@ -24,7 +26,12 @@ BYTES_LIMIT = 4_900_000
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the command's arguments."""
     add = parser.add_argument
-    add("preset", nargs="?", default="balanced", help=f"one of: {', '.join(PRESETS)} (default balanced)")
+    add(
+        "preset",
+        nargs="?",
+        default="balanced",
+        help=f"one of: {', '.join(PRESETS)} (default balanced); with --explain a bundle's folder, too",
+    )
     add("--profile", help="phone of evaluation/arm64/profiles.toml (default: the target)")
     add("--recipe", type=Path, metavar="FILE", help="recipe to start from (default: the preset's)")
     add("--out", type=Path, metavar="DIR", help="where results go (default build/recipe/PRESET)")
@@ -43,7 +50,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="most bytes of the file (default %(default)s)",
     )
     add("--write", action="store_true", help="make the result the preset's committed recipe")
-    add("--explain", action="store_true", help="only show the search that chose the committed recipe")
+    add(
+        "--explain",
+        action="store_true",
+        help="only show the search that chose the committed recipe, or, of a bundle, what its export found",
+    )
     add("--json", action="store_true", help="print the search as JSON")
 
 
@@ -51,9 +62,11 @@ def run(options: argparse.Namespace) -> int:
     """Searches or explains; returns 0, or 1 where no recipe keeps the limits.
 
     Raises:
-        RecipeError: there is no committed search to explain, or the recipe cannot be carried out.
+        RecipeError: there is no search to explain, or the recipe cannot be carried out.
     """
     console = open_console()
+    if options.explain and options.preset not in PRESETS:
+        return _explain_bundle(options)
     found = _committed(options.preset) if options.explain else _search(options)
     if options.json:
         print(json.dumps(found))
@@ -89,6 +102,21 @@ def _search(options: argparse.Namespace) -> dict:
         search_file.write_text(json.dumps(values, indent=1) + "\n")
     draw(values, out / "pareto.png")
     return values
+
+
+def _explain_bundle(options: argparse.Namespace) -> int:
+    given_back = Bundle.load(options.preset).manifest.get("given_back", {})
+    found = {name: value for name, value in given_back.items() if value}
+    if not found:
+        raise RecipeError(
+            f"{options.preset}: its recipe was given, not found; explain that of a preset: "
+            "python -m export search PRESET --explain"
+        )
+    if options.json:
+        print(json.dumps(found))
+    for name, value in {} if options.json else found.items():
+        print_given_back(open_console(), ENGINE_NAMES[name], value)
+    return 0
 
 
 def _committed_files(preset: str) -> tuple[Path, Path]:

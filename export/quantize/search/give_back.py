@@ -75,12 +75,14 @@ class GivenBack:
 
     Attributes:
         chosen: the units that get more precision.
+        gains: mean cosine that each of them won alone; None for one that was not tried alone.
         before, after: as the recipe was, and as it is.
         trials: how many files were made and measured.
         layers: that the recipe computes in integers, or packs.
     """
 
     chosen: tuple[Candidate, ...]
+    gains: tuple[float | None, ...]
     before: Measured
     after: Measured
     trials: int
@@ -88,7 +90,10 @@ class GivenBack:
 
     def to_dict(self) -> dict[str, Any]:
         """Returns it as JSON types, without what the recipe needs for it."""
-        units = [asdict(replace(unit, change=())) for unit in self.chosen]
+        units = [
+            asdict(replace(unit, change=())) | {"gain": gain}
+            for unit, gain in zip(self.chosen, self.gains, strict=True)
+        ]
         return {
             "units": units,
             "before": asdict(self.before),
@@ -154,7 +159,10 @@ def give_back(candidates: Sequence[Candidate], measure: Measure, least: float = 
             chosen = _needed(chosen, look, least)
         else:
             chosen = list(max(known, key=lambda units: known[units].fidelity))
-    return GivenBack(tuple(chosen), before, look(chosen), len(known), sum(unit.layers for unit in candidates))
+    alone = [known.get((unit,)) for unit in chosen]
+    gains = tuple(one and round(one.cosine_mean - before.cosine_mean, 5) for one in alone)
+    layers = sum(unit.layers for unit in candidates)
+    return GivenBack(tuple(chosen), gains, before, look(chosen), len(known), layers)
 
 
 def _ranked(candidates: Sequence[Candidate], look: Callable, before: Measured) -> list[Candidate]:

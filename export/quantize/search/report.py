@@ -29,6 +29,34 @@ def print_search(console: Console, found: Mapping[str, Any]) -> None:
         console.print(Text(f"no tried recipe keeps {kept}", style="bold red"))
 
 
+def print_given_back(console: Console, name: str, found: Mapping[str, Any]) -> None:
+    """Prints what an export gave back of a format's INT8, unit by unit.
+
+    Args:
+        name: the format, as users call it.
+        found: `GivenBack` as a dict.
+    """
+    before, after = found["before"], found["after"]
+    if found["units"]:
+        table = Table(title=f"{name}: the units that get more precision", title_justify="left")
+        for column in ("unit", "signature", "precision"):
+            table.add_column(column)
+        for column in ("layers", "M multiply-adds", "cosine won alone"):
+            table.add_column(column, justify="right")
+        for unit in found["units"]:
+            gain = "not tried" if unit["gain"] is None else f"{unit['gain']:+.4f}"
+            table.add_row(
+                unit["name"], unit["signature"], unit["precision"], str(unit["layers"]),
+                f"{unit['multiply_adds'] / 1e6:.2f}", gain,
+            )  # fmt: skip
+        print_table(console, table)
+    console.print(
+        f"{name}, {found['trials']} trials on calibration screens that set no range: worst "
+        f"{before['cosine_min']:.3f} -> {after['cosine_min']:.3f}, mean {before['cosine_mean']:.3f} -> "
+        f"{after['cosine_mean']:.3f}, {before['file_bytes'] / 1e6:.2f} -> {after['file_bytes'] / 1e6:.2f} MB"
+    )
+
+
 def _groups(found: Mapping[str, Any]) -> Table:
     table = Table(
         title="in float instead, or as said: what each group would give back, and cost",
