@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from runtime.truncation import LEFT, TRUNCATIONS
+
 ASSETS = Path(__file__).parent / "assets"
 VOCABULARY = Path(__file__).parent / "assets/vocab.txt"
 """WordPiece vocabulary of the uncased BERT models, 30,522 pieces."""
@@ -59,6 +61,7 @@ class EncoderConfig:
         global_projection: how the whole screen becomes a token (`global_view.py`).
         text_model: the text tower (`text.py`).
         text_max_length: tokens a text is padded or cut to.
+        text_truncation: the side that a longer text is cut on: "left" keeps its end, "right" its beginning.
         text_projection_dim: width of the text token; equals the fusion's width.
         fusion: how the tokens become one embedding (`fusion.py`); where it is left out, the transformer that
             has `fusion_layers` layers.
@@ -80,6 +83,7 @@ class EncoderConfig:
     global_projection: str = "simple_mlp"
     text_model: str = "prajjwal1/bert-tiny"
     text_max_length: int = 64
+    text_truncation: str = LEFT
     text_projection_dim: int = TOKEN_DIM
     fusion: str | None = None
     fusion_layers: int | None = None
@@ -106,6 +110,10 @@ class EncoderConfig:
             sizes = value if name == "image_size" else () if value is None else (value,)
             if not all(least <= size <= most for size in sizes):
                 raise ConfigError(f"{name} is {_shown(value)}; it must be from {least} to {most}")
+        if self.text_truncation not in TRUNCATIONS:
+            raise ConfigError(
+                f"text_truncation is {_shown(self.text_truncation)}; it must be {' or '.join(TRUNCATIONS)}"
+            )
         self._complete_fusion()
         for name in ("text_projection_dim", "user_proj_dim"):
             if getattr(self, name) != TOKEN_DIM:

@@ -16,8 +16,8 @@ class TokenizerFiles:
     """What a bundle carries for its texts.
 
     Attributes:
-        entry: the manifest's entry "tokenizer", but for the length: type, files by role, and what else the
-            runtime has to know.
+        entry: the manifest's entry "tokenizer", but for how a text is cut: type, files by role, and what else
+            the runtime has to know.
         files: the files, under the names that the entry gives them.
     """
 
@@ -53,4 +53,5 @@ def tokenizer_of(config: EncoderConfig) -> Tokenizer:
         ConfigError: there is no such text model.
     """
     chosen = tokenizer_files(config)
-    return open_tokenizer(chosen.entry | {"max_length": config.text_max_length}, chosen.files.__getitem__)
+    cut = {"max_length": config.text_max_length, "truncation": config.text_truncation}
+    return open_tokenizer(chosen.entry | cut, chosen.files.__getitem__)

@@ -98,6 +98,7 @@ def _manifest(
         "tokenizer": {
             **tokenizer_files(request.config).entry,
             "max_length": config["text_max_length"],
+            "truncation": config["text_truncation"],
         },
         "files": {path.name: _entry(path) for path in sorted(staging.iterdir())},
         "parameters": facts["parameters"],

@@ -10,22 +10,21 @@ are dropped.
 import heapq
 import os
 import re
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
 import numpy as np
 
 from .json_text import quoted, read_json, read_text
-from .tokenizer import TokenizerError, first_pieces, padded
+from .truncation import LEFT, TokenizerError, check_room, padded, truncated
 
 CHARACTERS = Path(__file__).with_name("byte_bpe_chars.tsv")
 SPECIAL_TOKENS = ("<s>", "<pad>", "</s>", "<unk>", "<mask>")
 _SPECIAL = re.compile("(" + "|".join(map(re.escape, SPECIAL_TOKENS)) + ")")
-_LOOK_AHEAD = max(map(len, SPECIAL_TOKENS))
-"""So many characters behind a word decide where it ends: it may be an ending, or begin a special token."""
 _SURROGATES = re.compile("[\ud800-\udfff]")
 MOST_WORD_BYTES = 1 << 16
-"""Of a longer word only so much is read: some hundred times more than any model takes."""
+"""Of a longer word only so much is read, on the side that is kept: some hundred times what a model takes."""
 
 
 class ByteBpeTokenizer:
@@ -38,6 +37,7 @@ class ByteBpeTokenizer:
         merges_path: A pair of pieces a line, the first to be joined first; lines that start with "#version"
             are no pairs.
         max_length: Number of ids; further pieces are cut off.
+        truncation: On which side: "left" or "right".
 
     Raises:
         TokenizerError: A file cannot be read, holds something else, or lacks a special token or a byte; or
@@ -45,16 +45,18 @@ class ByteBpeTokenizer:
     """
 
     def __init__(
-        self, vocab_path: str | os.PathLike, merges_path: str | os.PathLike, max_length: int
+        self,
+        vocab_path: str | os.PathLike,
+        merges_path: str | os.PathLike,
+        max_length: int,
+        truncation: str = LEFT,
     ) -> None:
-        if max_length < 2:
-            raise TokenizerError(f"max_length must be at least 2, for <s> and </s>, not {max_length}")
-        self.max_length = max_length
+        check_room(max_length, "<s> and </s>")
+        self.max_length, self.truncation = max_length, truncation
         self._ids = _read_vocab(Path(vocab_path))
         self._start, self._pad, self._end = (self._ids[token] for token in SPECIAL_TOKENS[:3])
         self._joined = _read_merges(Path(merges_path), self._ids)
         self._bytes = [self._ids[symbol] for symbol in _byte_symbols()]
-        self._words = _word_pattern()
 
     def encode(self, text: str) -> tuple[np.ndarray, np.ndarray]:
         """Ids of a text of any length.
@@ -65,30 +67,30 @@ class ByteBpeTokenizer:
         Raises:
             TokenizerError: The text is not a string.
         """
-        if not isinstance(text, str):
-            raise TokenizerError(f"the text must be a string, not {type(text).__name__}")
-        ids = [self._start, *first_pieces(text, self.max_length - 2, self._pieces), self._end]
-        return padded(ids, self.max_length, self._pad)
+        pieces = truncated(text, self.max_length - 2, self.truncation, self._words, self._is_border)
+        return padded([self._start, *pieces, self._end], self.max_length, self._pad)
 
-    def _pieces(self, text: str, limit: int, whole: bool) -> list[int]:
-        pieces: list[int] = []
-        parts = _SPECIAL.split(_SURROGATES.sub("", text))
-        for number, part in enumerate(parts, 1):
+    def _words(self, text: str) -> Iterator[list[int]]:
+        """The pieces of each word of a text."""
+        for part in _SPECIAL.split(_SURROGATES.sub("", text)):
             if part in SPECIAL_TOKENS:
-                pieces.append(self._ids[part])
-                continue
-            known = len(part) - (_LOOK_AHEAD if number == len(parts) and not whole else 0)
-            for word in self._words.finditer(part):
-                if len(pieces) >= limit or min(word.end(), word.start() + MOST_WORD_BYTES) > known:
-                    return pieces
-                pieces += self._word(word[0])
-        return pieces
+                yield [self._ids[part]]
+            else:
+                for word in _word_pattern().finditer(part):
+                    yield self._word(word[0])
+
+    def _is_border(self, text: str, place: int) -> bool:
+        """Where a word begins for certain: behind a special token too."""
+        pair = text[place - 1 : place + 1]
+        return bool(_borders().fullmatch(pair)) or text.endswith(SPECIAL_TOKENS, 0, place)
 
     def _word(self, word: str) -> list[int]:
         """Joins a word's bytes, always the pair that was learned first, of equal ones the leftmost."""
-        pieces: list[int | None] = [
-            self._bytes[byte] for byte in word[:MOST_WORD_BYTES].encode()[:MOST_WORD_BYTES]
-        ]
+        if self.truncation == LEFT:
+            encoded = word[-MOST_WORD_BYTES:].encode()[-MOST_WORD_BYTES:]
+        else:
+            encoded = word[:MOST_WORD_BYTES].encode()[:MOST_WORD_BYTES]
+        pieces: list[int | None] = [self._bytes[byte] for byte in encoded]
         after = [*range(1, len(pieces)), -1]
         before = list(range(-1, len(pieces) - 1))
         waiting: list[tuple[int, int, tuple]] = []
@@ -125,18 +127,33 @@ def _byte_symbols() -> tuple[str, ...]:
 
 
 @cache
-def _word_pattern() -> re.Pattern:
-    """The words of a text: English endings, letters, digits, other signs, white space."""
+def _classes() -> tuple[str, str, str]:
+    """Letters, digits and white space, each as what stands between the brackets of an expression."""
     ranges: dict[str, list[str]] = {"letter": [], "digit": [], "space": []}
     for line in CHARACTERS.read_text(encoding="ascii").splitlines():
         if not line.startswith("#"):
             first, last, kind = line.split("\t")
             ranges[kind].append(f"{re.escape(chr(int(first, 16)))}-{re.escape(chr(int(last, 16)))}")
     letter, digit, space = ("".join(ranges[kind]) for kind in ranges)
+    return letter, digit, space
+
+
+@cache
+def _word_pattern() -> re.Pattern:
+    """The words of a text: English endings, letters, digits, other signs, white space."""
+    letter, digit, space = _classes()
     return re.compile(
         f"'s|'t|'re|'ve|'m|'ll|'d| ?[{letter}]+| ?[{digit}]+| ?[^{space}{letter}{digit}]+"
         f"|[{space}]+(?![^{space}])|[{space}]+"
     )
+
+
+@cache
+def _borders() -> re.Pattern:
+    """White space behind another character, or a letter behind a sign of no ending or special token."""
+    letter, digit, space = _classes()
+    dropped = "\ud800-\udfff"
+    return re.compile(f"[^{space}{dropped}][{space}]|[^'</{space}{letter}{digit}{dropped}][{letter}]")
 
 
 def _read_vocab(path: Path) -> dict[str, int]:

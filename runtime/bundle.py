@@ -22,6 +22,7 @@ from .tensors import (
 )
 from .tokenizers import FILES as TOKENIZER_FILES
 from .tokenizers import Tokenizer, open_tokenizer
+from .truncation import TRUNCATIONS
 
 # Callers take the contract between models and runtimes from here, whichever module defines it.
 __all__ = [
@@ -211,6 +212,9 @@ def _check_preprocessing(manifest: dict[str, Any], path: Path) -> None:
     for key, value in expected.items():
         if tokenizer.get(key) != value:
             raise BundleError(f"{path}: tokenizer {key} must be {value!r}, not {quoted(tokenizer.get(key))}")
+    if tokenizer.get("truncation") not in TRUNCATIONS:
+        found = quoted(tokenizer.get("truncation"))
+        raise BundleError(f"{path}: tokenizer truncation must be {' or '.join(TRUNCATIONS)}, not {found}")
     for key in TOKENIZER_FILES[kind]:
         if tokenizer.get(key) not in list(manifest["files"]):
             raise BundleError(f"{path}: tokenizer {key} {quoted(tokenizer.get(key))} is not among the files")

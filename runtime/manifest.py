@@ -11,7 +11,7 @@ from .errors import InputError
 from .json_text import parse_json, quoted, read_bytes
 
 MANIFEST = "manifest.json"
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 DIGEST = "manifest_sha256"
 """First key of a manifest: SHA-256 of the file's bytes with zeros in place of its 64 hexadecimal digits.
 

@@ -10,26 +10,19 @@ refuses, are dropped.
 import os
 import re
 from bisect import bisect_right
-from collections.abc import Callable
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
 import numpy as np
 
-from .errors import InputError
+from .truncation import LEFT, TokenizerError, check_room, padded, truncated
 
 CHARACTERS = Path(__file__).with_name("wordpiece_chars.tsv")
 MAX_WORD_CHARS = 100  # a longer word is unknown as a whole
 SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 _SPECIAL = re.compile("(" + "|".join(map(re.escape, SPECIAL_TOKENS)) + ")")
-_LONGEST_SPECIAL = max(map(len, SPECIAL_TOKENS))
-FIRST_READ = 1024
-"""Characters that are read of a longer text, at first."""
 _HANGUL_FIRST, _HANGUL_LAST = 0xAC00, 0xD7A3
-
-
-class TokenizerError(InputError):
-    """The vocabulary or the text cannot be used."""
 
 
 class WordPieceTokenizer:
@@ -40,16 +33,16 @@ class WordPieceTokenizer:
     Args:
         vocab_path: The vocabulary, a piece a line, the line's number its id.
         max_length: Number of ids; further pieces are cut off.
+        truncation: On which side: "left" or "right".
 
     Raises:
         TokenizerError: The vocabulary cannot be read, repeats a piece or lacks a special token, or
             max_length has no room for [CLS] and [SEP].
     """
 
-    def __init__(self, vocab_path: str | os.PathLike, max_length: int) -> None:
-        if max_length < 2:
-            raise TokenizerError(f"max_length must be at least 2, for [CLS] and [SEP], not {max_length}")
-        self.max_length = max_length
+    def __init__(self, vocab_path: str | os.PathLike, max_length: int, truncation: str = LEFT) -> None:
+        check_room(max_length, "[CLS] and [SEP]")
+        self.max_length, self.truncation = max_length, truncation
         self._ids = _read_vocab(Path(vocab_path))
         self._pad, self._unknown, self._start, self._end = (self._ids[t] for t in SPECIAL_TOKENS[:4])
         self._characters = _characters()
@@ -63,26 +56,23 @@ class WordPieceTokenizer:
         Raises:
             TokenizerError: The text is not a string.
         """
-        if not isinstance(text, str):
-            raise TokenizerError(f"the text must be a string, not {type(text).__name__}")
-        ids = [self._start, *first_pieces(text, self.max_length - 2, self._pieces), self._end]
-        return padded(ids, self.max_length, self._pad)
+        pieces = truncated(text, self.max_length - 2, self.truncation, self._words, self._is_border)
+        return padded([self._start, *pieces, self._end], self.max_length, self._pad)
 
-    def _pieces(self, text: str, limit: int, whole: bool) -> list[int]:
-        if not whole:  # a special token may go on behind the end
-            opened = text.rfind("[", len(text) - _LONGEST_SPECIAL + 1)
-            text = text[:opened] if opened >= 0 else text
-        pieces: list[int] = []
-        parts = _SPECIAL.split(text)
-        for number, part in enumerate(parts, 1):
-            words = [part] if part in SPECIAL_TOKENS else part.translate(self._characters).split(" ")
-            if number == len(parts) and not whole:
-                words.pop()  # it may go on too
-            for word in filter(None, words):
-                if len(pieces) >= limit:
-                    return pieces
-                pieces += self._word(word)
-        return pieces
+    def _words(self, text: str) -> Iterator[list[int]]:
+        """The pieces of each word of a text."""
+        for part in _SPECIAL.split(text):
+            if part in SPECIAL_TOKENS:
+                yield [self._ids[part]]
+                continue
+            for word in part.translate(self._characters).split(" "):
+                if word:
+                    yield self._word(word)
+
+    def _is_border(self, text: str, place: int) -> bool:
+        """Behind a character that stands apart, but for one that a special token may begin with."""
+        before = text[place - 1]
+        return before != "[" and " " in self._characters[ord(before)]
 
     def _word(self, word: str) -> list[int]:
         """Ids of a word's pieces, each the longest that the vocabulary has at its place."""
@@ -100,34 +90,6 @@ class WordPieceTokenizer:
             pieces.append(piece)
             start = end
         return pieces
-
-
-def first_pieces(text: str, limit: int, pieces_of: Callable[[str, int, bool], list[int]]) -> list[int]:
-    """The first pieces of a text, read only as far as they need.
-
-    Args:
-        text: Of any length.
-        limit: Number of pieces, at most.
-        pieces_of: Called with a text, the limit, and whether the text is whole: it returns the pieces, at
-            least `limit` where there are as many; of a text that is not whole, only those that no further
-            characters would change.
-    """
-    read = FIRST_READ
-    while read < len(text):
-        pieces = pieces_of(text[:read], limit, False)
-        if len(pieces) >= limit:
-            return pieces[:limit]
-        read *= 8  # so that a text that has to be read to its end costs little more than once
-    return pieces_of(text, limit, True)[:limit]
-
-
-def padded(ids: list[int], length: int, pad: int) -> tuple[np.ndarray, np.ndarray]:
-    """Ids filled up to a length, int32 [length], and the mask of the real ones, int32 [length]."""
-    input_ids = np.full(length, pad, np.int32)
-    input_ids[: len(ids)] = ids
-    attention_mask = np.zeros(length, np.int32)
-    attention_mask[: len(ids)] = 1
-    return input_ids, attention_mask
 
 
 def hangul_parts(code: int) -> str | None:

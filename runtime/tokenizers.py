@@ -28,7 +28,7 @@ def open_tokenizer(entry: Mapping[str, Any], find: Callable[[str], Path]) -> Tok
     """Opens a tokenizer.
 
     Args:
-        entry: The manifest's "tokenizer": type, files and max_length.
+        entry: The manifest's "tokenizer": type, files, max_length and truncation.
         find: Where a named file is.
 
     Raises:
@@ -36,4 +36,4 @@ def open_tokenizer(entry: Mapping[str, Any], find: Callable[[str], Path]) -> Tok
     """
     files = [find(entry[key]) for key in FILES[entry["type"]]]
     kind = {"wordpiece": WordPieceTokenizer, "byte_bpe": ByteBpeTokenizer}[entry["type"]]
-    return kind(*files, entry["max_length"])
+    return kind(*files, entry["max_length"], entry["truncation"])

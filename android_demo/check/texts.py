@@ -4,6 +4,7 @@ import json
 import random
 import shutil
 from collections.abc import Iterator
+from itertools import product
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,6 +15,7 @@ from runtime.bundle import Bundle, file_sha256, select_files
 from runtime.manifest import write_manifest
 from runtime.session import ScreenEncoder
 from runtime.tokenizers import open_tokenizer
+from runtime.truncation import LEFT, TRUNCATIONS
 
 VOCABULARIES = ROOT / "encoder" / "assets"
 CASES = ROOT / "tests" / "data" / "tokenizer_cases.jsonl"
@@ -65,7 +67,7 @@ def sources() -> list[Path]:
 def write(folder: Path) -> None:
     """Lays out a folder for each type of tokenizer: its files, and texts.jsonl, a text and its ids a line.
 
-    A text stands for "text" repeated "times" times, cut to "length" ids.
+    A text stands for "text" repeated "times" times, cut to "length" ids on the side of "truncation".
     """
     for kind, source in SOURCES.items():
         target = folder / kind
@@ -79,13 +81,16 @@ def _rows(kind: str) -> Iterator[dict[str, Any]]:
     inputs = [(text, 1, LENGTH) for text in (*_cases(), *_borders(kind), *_mixtures(kind))]
     inputs += [("see you at the station", 1, length) for length in (2, 3, 17, 512)]
     inputs += _LONG[kind]
-    opened: dict[int, Any] = {}
-    for text, times, length in inputs:
-        if length not in opened:
-            entry = {"type": kind, "max_length": length, **SOURCES[kind].files}
-            opened[length] = open_tokenizer(entry, VOCABULARIES.joinpath)
-        ids, mask = opened[length].encode(text * times)
-        yield {"text": text, "times": times, "length": length, "ids": ids[: mask.sum()].tolist()}
+    opened: dict[tuple[int, str], Any] = {}
+    for truncation, (text, times, length) in product(TRUNCATIONS, inputs):
+        if (length, truncation) not in opened:
+            entry = {"type": kind, "max_length": length, "truncation": truncation, **SOURCES[kind].files}
+            opened[length, truncation] = open_tokenizer(entry, VOCABULARIES.joinpath)
+        ids, mask = opened[length, truncation].encode(text * times)
+        yield {
+            "text": text, "times": times, "length": length, "truncation": truncation,
+            "ids": ids[: mask.sum()].tolist(),
+        }  # fmt: skip
 
 
 def _cases() -> Iterator[str]:
@@ -122,7 +127,7 @@ def write_byte_bpe_bundle(bundle: Bundle, folder: Path, texts: list[str]) -> Non
     other ids, but this is about who computes it.
     """
     folder.mkdir()
-    entry: dict[str, Any] = {"type": "byte_bpe", "max_length": bundle.text_max_length}
+    entry: dict[str, Any] = {"type": "byte_bpe", "max_length": bundle.text_max_length, "truncation": LEFT}
     files = dict(bundle.files)
     for key, name in SOURCES["byte_bpe"].files.items():
         path = folder / Path(name).name

@@ -60,6 +60,7 @@ def test_a_config_survives_json():
         ({"y" * 30_000: 1}, r"unknown config key 'y+\.\.\.; valid keys"),
         ({"text_projection_dim": 128}, r"text_projection_dim is 128; it must be 256"),
         ({"text_max_length": 2}, r"text_max_length is 2; it must be from 3 to 512"),
+        ({"text_truncation": "middle"}, r"text_truncation is 'middle'; it must be left or right"),
         ({"image_size": [256]}, r"image_size is \(256,\); it must be two whole numbers"),
         ({"image_size": [256.0, 128]}, r"image_size is \(256.0, 128\); it must be two whole numbers"),
     ],

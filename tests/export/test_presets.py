@@ -128,7 +128,7 @@ def test_robertas_tokenizer_travels_with_its_bundle(tmp_path):
     assert result.returncode == 0, result.stdout + result.stderr
     bundle = Bundle.load(out, verify=True)
     assert bundle.manifest["tokenizer"] == {
-        "type": "byte_bpe", "vocab": "vocab.json", "merges": "merges.txt", "max_length": 64
+        "type": "byte_bpe", "vocab": "vocab.json", "merges": "merges.txt", "max_length": 64, "truncation": "left"
     }  # fmt: skip
     assert "vocab.txt" not in bundle.files
     assert all(row["passed"] for row in bundle.manifest["parity"])

@@ -3,16 +3,13 @@
 The texts are those of the WordPiece cases. Run: python -m tests.runtime.make_byte_bpe_cases
 """
 
-import json
-import os
-
 from tokenizers import AddedToken, Tokenizer
 from tokenizers.models import BPE
 from tokenizers.pre_tokenizers import ByteLevel
 from tokenizers.processors import RobertaProcessing
 
 from runtime.bpe import SPECIAL_TOKENS
-from tests.runtime.make_tokenizer_cases import LONE_SURROGATE, MAX_LENGTH, ROOT, written_and_made
+from tests.runtime.make_tokenizer_cases import LONE_SURROGATE, ROOT, cut, write_cases
 
 FOLDER = ROOT / "encoder" / "assets" / "byte_bpe"
 VOCAB, MERGES = FOLDER / "vocab.json", FOLDER / "merges.txt"
@@ -26,25 +23,19 @@ def reference() -> Tokenizer:
     tokenizer.add_special_tokens([AddedToken(token, normalized=False) for token in SPECIAL_TOKENS])
     start, end = (tokenizer.token_to_id(token) for token in ("<s>", "</s>"))
     tokenizer.post_processor = RobertaProcessing(("</s>", end), ("<s>", start), add_prefix_space=False)
-    tokenizer.enable_truncation(MAX_LENGTH)
     return tokenizer
 
 
-def expected_ids(tokenizer: Tokenizer, text: str) -> list[int]:
-    """Its ids, cut to 64, without padding. It refuses lone surrogates, which are dropped."""
-    return tokenizer.encode(LONE_SURROGATE.sub("", text)).ids
+def expected_ids(tokenizer: Tokenizer, text: str, truncation: str = "left", length: int = 64) -> list[int]:
+    """Its ids, cut to a length, without padding. It refuses lone surrogates, which are dropped."""
+    found = tokenizer.encode(LONE_SURROGATE.sub("", text))
+    return cut(found.ids, found.word_ids, truncation, length)
 
 
 def main() -> None:
     """Writes the file."""
     tokenizer = reference()
-    lines = [
-        json.dumps({"text": text, "ids": expected_ids(tokenizer, text)}, separators=(",", ":")) + "\n"
-        for text in written_and_made()
-    ]
-    temporary = CASES.with_suffix(".tmp")
-    temporary.write_text("".join(lines), encoding="ascii")
-    os.replace(temporary, CASES)
+    write_cases(CASES, lambda text, truncation: expected_ids(tokenizer, text, truncation))
 
 
 if __name__ == "__main__":

@@ -205,7 +205,13 @@ def describe(folder: Path, entries: dict[str, dict]) -> dict[str, Any]:
             "image": {"method": "area_integer", "size": [256, 128], "channels": "RGB"},
             "user": {"method": "bound_norm", "max_norm": 1.22},
         },
-        "tokenizer": {"type": "wordpiece", "vocab": "vocab.txt", "lowercase": True, "max_length": 64},
+        "tokenizer": {
+            "type": "wordpiece",
+            "vocab": "vocab.txt",
+            "lowercase": True,
+            "max_length": 64,
+            "truncation": "left",
+        },
         "files": files,
         "limits": {
             "parity": {"fp32": {"max_abs": 1e-4}, "int8": {"cosine_min": 0.99, "self_retrieval": 1.0}}

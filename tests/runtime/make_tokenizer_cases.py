@@ -7,7 +7,7 @@ import json
 import os
 import random
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from transformers import BertTokenizerFast
@@ -15,7 +15,6 @@ from transformers import BertTokenizerFast
 ROOT = Path(__file__).parents[2]
 VOCAB = ROOT / "encoder" / "assets" / "vocab.txt"
 CASES = ROOT / "tests" / "data" / "tokenizer_cases.jsonl"
-MAX_LENGTH = 64
 LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 
 WRITTEN = [
@@ -29,7 +28,8 @@ WRITTEN = [
     "nbsp\u00a0narrow\u202fideographic\u3000end", "line\u2028paragraph\u2029end", "soft\u00adhyphen", "\u202ertl\u202c",
     "[CLS] [SEP] [MASK] [PAD] [UNK]", "a[SEP]b[mask]", "[CLS", "[ CLS ]", "##ing ing ##", "x" * 100, "x" * 101,
     "a" * 99 + "é", "a" * 100 + "\u0301", "!?.,;:'\"()[]{}<>@#$%^&*-_=+\\|/`~", "«quoted» „low“ ‹x› 「日」", "€5 £3 ¥9 ₹7 50% ½ ²",
-    "a" * 500, "word " * 2000, "é" * 5000, "\u0301" * 300, "日" * 3400, "👩‍👩‍👧‍👦" * 400, "\u200b" * 3000 + "end",
+    "a" * 500, "word " * 2000, "see you at the station " * 60 + "tomorrow", "unaffable" * 90, "don't " * 300, "é!" * 700,
+    "antidisestablishmentarianism " * 40, "日本語。" * 900, "x " * 61 + "unaffableness", "[SEP]<s>" * 90 + "[MASK", "🇩🇪🇯🇵" * 99, "é" * 5000, "\u0301" * 300, "日" * 3400, "👩‍👩‍👧‍👦" * 400, "\u200b" * 3000 + "end",
     "\ud800", "lone \udc00 surrogate", "pair\ud83dbroken", "\udfffx\ud800", "\ufffd replaced", "\ue000 private \U0010ffff",
     "\u0378 unassigned \U0001fae9 \U0001faf8 new", "\u1e9e \u1c90 \u10a0 \ua64a \U00010400 \U0001e900", "ﷺ ㍿ ㈱ ℡",
 ]  # fmt: skip
@@ -43,6 +43,8 @@ def written_and_made() -> Iterator[str]:
     makers = (_sentence, _glued, _accented, _any_characters, _low_characters, _east_asian, _emoji, _url)
     for number in range(2400):
         yield makers[number % len(makers)](chooser, words)
+    for _ in range(120):
+        yield " ".join(maker(chooser, words) for maker in chooser.choices(makers, k=16))
 
 
 def _sentence(chooser: random.Random, words: list[str]) -> str:
@@ -100,22 +102,54 @@ def reference() -> BertTokenizerFast:
     return BertTokenizerFast(vocab_file=str(VOCAB), do_lower_case=True)
 
 
-def expected_ids(tokenizer: BertTokenizerFast, text: str) -> list[int]:
-    """Its ids, cut to 64, without padding. It refuses lone surrogates, which are dropped."""
-    clean = LONE_SURROGATE.sub("", text)
-    return tokenizer(clean, max_length=MAX_LENGTH, truncation=True)["input_ids"]
+def expected_ids(
+    tokenizer: BertTokenizerFast, text: str, truncation: str = "left", length: int = 64
+) -> list[int]:
+    """Its ids, cut to a length, without padding. It refuses lone surrogates, which are dropped."""
+    found = tokenizer(LONE_SURROGATE.sub("", text)).encodings[0]
+    return cut(found.ids, found.word_ids, truncation, length)
+
+
+def cut(ids: list[int], words: list[int | None], truncation: str, length: int) -> list[int]:
+    """Cuts ids to a length: on the left from a word's beginning, where one is among the next eight pieces.
+
+    Args:
+        ids: start, pieces, end.
+        words: the number of each one's word, as the `tokenizers` library counts them; None for special tokens.
+        truncation: "left" or "right".
+        length: of what is returned, at most.
+    """
+    surplus = len(ids) - length
+    if surplus <= 0:
+        return ids
+    if truncation == "right":
+        return [*ids[: length - 1], ids[-1]]
+    first = 1 + surplus
+    for place in range(first, min(first + 9, len(ids) - 1)):
+        if words[place] is None or words[place] != words[place - 1]:
+            first = place
+            break
+    return [ids[0], *ids[first:]]
+
+
+def write_cases(path: Path, expected: Callable[[str, str], list[int]]) -> None:
+    """Writes the texts' ids as they are cut on the left, and on the right where those are others."""
+    lines = []
+    for text in written_and_made():
+        case = {"text": text, "ids": expected(text, "left")}
+        right = expected(text, "right")
+        lines.append(
+            json.dumps(case | ({"right": right} if right != case["ids"] else {}), separators=(",", ":"))
+        )
+    temporary = path.with_suffix(".tmp")
+    temporary.write_text("\n".join(lines) + "\n", encoding="ascii")
+    os.replace(temporary, path)
 
 
 def main() -> None:
     """Writes the file."""
     tokenizer = reference()
-    lines = [
-        json.dumps({"text": text, "ids": expected_ids(tokenizer, text)}, separators=(",", ":")) + "\n"
-        for text in written_and_made()
-    ]
-    temporary = CASES.with_suffix(".tmp")
-    temporary.write_text("".join(lines), encoding="ascii")
-    os.replace(temporary, CASES)
+    write_cases(CASES, lambda text, truncation: expected_ids(tokenizer, text, truncation))
 
 
 if __name__ == "__main__":

@@ -112,12 +112,12 @@ def set_key(*keys_and_value):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (set_key("schema_version", 1), "schema_version 1 is unknown, this runtime reads 3; export again"),
-        (set_key("schema_version", 4), "schema_version 4 is unknown"),
-        (set_key("schema_version", 3.0), "schema_version 3.0 is unknown"),
+        (set_key("schema_version", 1), "schema_version 1 is unknown, this runtime reads 4; export again"),
+        (set_key("schema_version", 5), "schema_version 5 is unknown"),
+        (set_key("schema_version", 4.0), "schema_version 4.0 is unknown"),
         (set_key("schema_version", None), "schema_version None is unknown"),
         (set_key("schema_version", True), "schema_version True is unknown"),
-        (set_key("schema_version", "3"), "schema_version '3' is unknown"),
+        (set_key("schema_version", "4"), "schema_version '4' is unknown"),
         (set_key("schema_version", "y" * 30_000), "schema_version 'yyy"),
         (set_key("config", None), "'config' must be an object"),
         (set_key("config", "image_size", [0, 1]), "image_size"),
@@ -127,6 +127,9 @@ def set_key(*keys_and_value):
         (set_key("tokenizer", "type", "bpe"), "tokenizer type must be 'wordpiece'"),
         (set_key("tokenizer", "lowercase", False), "tokenizer lowercase"),
         (set_key("tokenizer", "max_length", 32), "tokenizer max_length"),
+        (set_key("tokenizer", "truncation", "middle"), "tokenizer truncation must be left or right, not 'middle'"),
+        (set_key("tokenizer", "truncation", None), "tokenizer truncation must be left or right, not None"),
+        (set_key("tokenizer", "truncation", ["left"]), "tokenizer truncation must be"),
         (set_key("tokenizer", "vocab", "words.txt"), "vocab 'words.txt' is not among the files"),
         (set_key("tokenizer", "vocab", ["vocab.txt"]), "is not among the files"),
         (set_key("preprocessing", "image", "method", "bilinear"), "preprocessing image must be"),
@@ -182,7 +185,7 @@ def test_a_manifest_is_not_what_another_tool_made_of_it(copied):
         "\ufeff" + path.read_text(),
         path.read_text() + "\n",
         json.dumps(manifest | {DIGEST: manifest[DIGEST].upper()}, indent=1) + "\n",
-        json.dumps({"schema_version": 3}),
+        json.dumps({"schema_version": 4}),
     ):
         path.write_text(text)
         with pytest.raises(BundleError, match=r"altered since its export|schema_version|not valid JSON"):

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tokenizers.pre_tokenizers import ByteLevel
 
 from runtime.bpe import SPECIAL_TOKENS, ByteBpeTokenizer, _word_pattern
-from runtime.tokenizer import TokenizerError
+from runtime.truncation import TRUNCATIONS, TokenizerError
 from tests.runtime.make_byte_bpe_cases import CASES, MERGES, VOCAB, expected_ids, reference
 from tests.runtime.make_tokenizer_cases import written_and_made
 
@@ -38,16 +38,19 @@ def ids_of(tokenizer: ByteBpeTokenizer, text: str) -> list[int]:
 
 def test_the_committed_cases_come_out_the_same(tokenizer):
     cases = [json.loads(line) for line in CASES.read_text(encoding="ascii").splitlines()]
-    assert len(cases) >= 2000
-    wrong = [case["text"] for case in cases if ids_of(tokenizer, case["text"]) != case["ids"]]
-    assert not wrong
+    assert len(cases) >= 2000 and sum("right" in case for case in cases) >= 10
+    right = ByteBpeTokenizer(VOCAB, MERGES, 64, "right")
+    for case in cases:
+        assert ids_of(tokenizer, case["text"]) == case["ids"], case["text"]
+        assert ids_of(right, case["text"]) == case.get("right", case["ids"]), case["text"]
 
 
 def test_the_committed_cases_are_what_the_library_gives(library):
     cases = [json.loads(line) for line in CASES.read_text(encoding="ascii").splitlines()]
     assert [case["text"] for case in cases] == list(written_and_made())
-    wrong = [case["text"] for case in cases if expected_ids(library, case["text"]) != case["ids"]]
-    assert not wrong
+    for case in cases:
+        assert expected_ids(library, case["text"]) == case["ids"], case["text"]
+        assert expected_ids(library, case["text"], "right") == case.get("right", case["ids"]), case["text"]
 
 
 def test_every_code_point_is_of_the_class_that_the_library_gives_it():
@@ -82,17 +85,18 @@ def test_lone_surrogates_are_dropped(tokenizer):
     assert ids_of(tokenizer, "see\ud800 you\udfff") == ids_of(tokenizer, "see you")
 
 
+@pytest.mark.parametrize("truncation", TRUNCATIONS)
 @pytest.mark.parametrize("text", ["see you " * 1_250_000, "a" * 10_000_000])
-def test_a_text_of_ten_megabytes_is_cut(tokenizer, text):
-    assert len(ids_of(tokenizer, text)) == 64
+def test_a_text_of_ten_megabytes_is_cut(text, truncation):
+    assert len(ids_of(ByteBpeTokenizer(VOCAB, MERGES, 64, truncation), text)) == 64
 
 
 @pytest.mark.parametrize("length", [2, 3, 17, 512])
 def test_other_lengths(library, length):
-    library.enable_truncation(length)
-    expected = library.encode("see you at the station").ids
-    library.enable_truncation(64)
-    assert ids_of(ByteBpeTokenizer(VOCAB, MERGES, length), "see you at the station") == expected
+    for truncation in TRUNCATIONS:
+        expected = expected_ids(library, "see you at the station", truncation, length)
+        found = ids_of(ByteBpeTokenizer(VOCAB, MERGES, length, truncation), "see you at the station")
+        assert found == expected
 
 
 @pytest.mark.parametrize("text", [None, b"bytes", 3, ["a"]])

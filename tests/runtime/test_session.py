@@ -9,7 +9,7 @@ from runtime.bundle import ENGINES, Bundle, BundleError
 from runtime.parity import load_golden
 from runtime.preprocess import ImageError
 from runtime.session import NoScreenError
-from runtime.tokenizer import TokenizerError
+from runtime.truncation import TokenizerError
 from runtime.user import UserVectorError
 from tests.runtime.make_tiny_bundle import TEXTS
 

@@ -51,8 +51,8 @@ class BundleTest {
 
     @Test
     fun anotherSchemaIsRefused() {
-        assertTrue(refused(withManifest { it.put("schema_version", 1) }).contains("schema_version 1 is unknown, this library reads 3"))
-        assertTrue(refused(withManifest { it.put("schema_version", "3") }).contains("schema_version 3 is unknown"))
+        assertTrue(refused(withManifest { it.put("schema_version", 1) }).contains("schema_version 1 is unknown, this library reads 4"))
+        assertTrue(refused(withManifest { it.put("schema_version", "4") }).contains("schema_version 4 is unknown"))
         assertTrue(refused(withManifest { it.remove("schema_version") }).contains("schema_version null is unknown"))
     }
 
@@ -96,14 +96,17 @@ class BundleTest {
     fun otherPreprocessingIsRefused() {
         val method = withManifest { it.getJSONObject("preprocessing").getJSONObject("image").put("method", "bilinear") }
         assertTrue(refused(method).contains("preprocessing method must be area_integer, not bilinear"))
-        fun tokenizer(vararg values: Pair<String, Any>) = withManifest { it.put("tokenizer", JSONObject(mapOf(*values))) }
-        val cased = tokenizer("type" to "wordpiece", "vocab" to "vocab.txt", "lowercase" to false, "max_length" to 64)
+        fun tokenizer(vararg values: Pair<String, Any>) =
+            withManifest { it.put("tokenizer", JSONObject(mapOf("max_length" to 64, "truncation" to "left", *values))) }
+        val cased = tokenizer("type" to "wordpiece", "vocab" to "vocab.txt", "lowercase" to false)
         assertTrue(refused(cased).contains("tokenizer lowercase must be true, not false"))
-        val unknown = tokenizer("type" to "unigram", "vocab" to "vocab.txt", "max_length" to 64)
+        val unknown = tokenizer("type" to "unigram", "vocab" to "vocab.txt")
         assertTrue(refused(unknown).contains("tokenizer type must be wordpiece or byte_bpe, not unigram"))
         val short = tokenizer("type" to "byte_bpe", "vocab" to "vocab.json", "merges" to "merges.txt", "max_length" to 32)
         assertTrue(refused(short).contains("tokenizer max_length must be 64, not 32"))
-        val incomplete = tokenizer("type" to "byte_bpe", "vocab" to "vocab.json", "max_length" to 64)
+        val middle = tokenizer("type" to "wordpiece", "vocab" to "vocab.txt", "lowercase" to true, "truncation" to "middle")
+        assertTrue(refused(middle).contains("tokenizer truncation must be left or right, not middle"))
+        val incomplete = tokenizer("type" to "byte_bpe", "vocab" to "vocab.json")
         assertTrue(refused(incomplete).contains("manifest.json: not a manifest: No value for merges; export the bundle again"))
         val size = withManifest { it.getJSONObject("preprocessing").getJSONObject("image").put("size", JSONArray(listOf(1, 2))) }
         assertTrue(refused(size).contains("preprocessing size must be [256,128]"))

@@ -17,7 +17,7 @@ class ByteBpeTest {
     private val tokenizer = ByteBpe(vocabulary, merges, LENGTH)
 
     @Test
-    fun everyTextHasTheIdsThatPythonGivesIt() = Fixtures.assertSameIds("byte_bpe") { ByteBpe(vocabulary, merges, it) }
+    fun everyTextHasTheIdsThatPythonGivesIt() = Fixtures.assertSameIds("byte_bpe") { length, truncation -> ByteBpe(vocabulary, merges, length, truncation) }
 
     @Test
     fun aBundleThatNamesItIsEncodedAsPythonDoes() {
@@ -69,7 +69,7 @@ class ByteBpeTest {
     @Test
     fun unusableFilesAreRefusedInOneLine() {
         fun message(vocabulary: ByteArray, merges: ByteArray = this.merges, length: Int = LENGTH): String {
-            val error = assertThrows(BundleException::class.java) { ByteBpe(vocabulary, merges, length, "a/vocab.json", "a/merges.txt") }
+            val error = assertThrows(BundleException::class.java) { ByteBpe(vocabulary, merges, length, Truncation.LEFT, "a/vocab.json", "a/merges.txt") }
             return error.message!!.also { assertTrue(it, it.length < 200 && '\n' !in it) }
         }
         val pieces = JSONObject(String(vocabulary))

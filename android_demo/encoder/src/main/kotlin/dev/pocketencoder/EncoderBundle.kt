@@ -83,7 +83,7 @@ class EncoderBundle private constructor(
 
     companion object {
         /** The manifests that this library reads. */
-        const val SCHEMA_VERSION = 3
+        const val SCHEMA_VERSION = 4
 
         /** Further output of `vision`, where the model finds the regions: a soft mask each, 1 = inside. */
         const val REGION_MASKS = "region_masks"
@@ -182,6 +182,10 @@ class EncoderBundle private constructor(
             val type = tokenizer.optString("type")
             val files = Tokenizer.FILES[type]
                 ?: throw BundleException("$where: tokenizer type must be ${Tokenizer.FILES.keys.joinToString(" or ")}, not $type")
+            val truncation = tokenizer.optString("truncation")
+            if (Truncation.values().none { it.label == truncation }) {
+                throw BundleException("$where: tokenizer truncation must be left or right, not $truncation")
+            }
             val size = tensors.getValue("image").shape.subList(1, 3).joinToString(",", "[", "]")
             val found = mapOf(
                 "preprocessing method" to (image.opt("method") to "area_integer"),

@@ -6,15 +6,13 @@ import java.nio.IntBuffer
  * Turns text into a fixed number of ids: a start, pieces and an end, padded. Not for two threads at once.
  *
  * @property maxLength number of ids; further pieces are cut off.
+ * @property truncation on which side.
  * @param ends how errors name the tokens that there must be room for.
  * @param where how errors name the vocabulary.
  * @throws BundleException there is no room for start and end.
  */
-sealed class Tokenizer(val maxLength: Int, ends: String, where: String) {
-    private val ids = IntArray(maxLength)
-
-    /** Number of tokens of the text in progress; made smaller, it takes the latest back. */
-    protected var count = 0
+sealed class Tokenizer(val maxLength: Int, val truncation: Truncation, ends: String, where: String) {
+    private val kept = KeptPieces(maxOf(maxLength - 2, 0), truncation)
 
     /** The id of padding. */
     protected abstract val paddingId: Int
@@ -38,8 +36,9 @@ sealed class Tokenizer(val maxLength: Int, ends: String, where: String) {
      */
     fun encode(text: String, inputIds: IntBuffer, attentionMask: IntBuffer): Int {
         tokenize(text)
+        val count = kept.count + 2
         for (index in 0 until maxLength) {
-            inputIds.put(index, if (index < count) ids[index] else paddingId)
+            inputIds.put(index, if (index < count) id(index, count) else paddingId)
             attentionMask.put(index, if (index < count) 1 else 0)
         }
         return count
@@ -48,26 +47,42 @@ sealed class Tokenizer(val maxLength: Int, ends: String, where: String) {
     /** The ids of a text, without padding. */
     fun encode(text: String): IntArray {
         tokenize(text)
-        return ids.copyOf(count)
+        val count = kept.count + 2
+        return IntArray(count) { id(it, count) }
     }
 
+    private fun id(index: Int, count: Int): Int = when (index) {
+        0 -> startId
+        count - 1 -> endId
+        else -> kept[index - 1]
+    }
+
+    /** Reads of a long text no more than the pieces need that are kept of it. */
     private fun tokenize(text: String) {
-        ids[0] = startId
-        count = 1
+        var read = if (truncation == Truncation.LEFT) FIRST_READ else text.length
+        while (read < text.length) {
+            kept.clear()
+            var place = text.length - read
+            while (place < text.length && !isBorder(text, place)) place++
+            addPieces(text.substring(place))
+            if (kept.full) return
+            read = if (read > text.length / MORE) text.length else read * MORE
+        }
+        kept.clear()
         addPieces(text)
-        ids[count++] = endId
     }
 
     /** Adds a text's pieces, all of them or until it is [full]. */
     protected abstract fun addPieces(text: String)
 
-    /** Adds a piece, or cuts it off. */
-    protected fun add(id: Int) {
-        if (!full()) ids[count++] = id
-    }
+    /** Whether a text may be cut before a place, with the same words on both sides. */
+    protected abstract fun isBorder(text: String, place: Int): Boolean
 
-    /** Whether further pieces are cut off: the last place is for the end. */
-    protected fun full() = count >= maxLength - 1
+    /** Adds a piece, or cuts off one. */
+    protected fun add(id: Int, beginsWord: Boolean) = kept.add(id, beginsWord)
+
+    /** Whether all further pieces are cut off. */
+    protected fun full() = kept.full && truncation == Truncation.RIGHT
 
     companion object {
         /** By type, the keys of the manifest's entry that name a file: the Python runtime's, `tokenizers.py`. */
@@ -85,10 +100,14 @@ sealed class Tokenizer(val maxLength: Int, ends: String, where: String) {
             val files = names.map(bundle::read)
             val places = names.map { "${bundle.source.name}/$it" }
             val length = bundle.tensors.getValue("input_ids").shape[1]
+            val truncation = Truncation.values().first { it.label == entry.getString("truncation") }
             return when (type) {
-                "wordpiece" -> WordPiece(files[0], length, places[0])
-                else -> ByteBpe(files[0], files[1], length, places[0], places[1])
+                "wordpiece" -> WordPiece(files[0], length, truncation, places[0])
+                else -> ByteBpe(files[0], files[1], length, truncation, places[0], places[1])
             }
         }
+
+        private const val FIRST_READ = 1024 // characters of a longer text, at first
+        private const val MORE = 8 // times as many, where those are not enough
     }
 }

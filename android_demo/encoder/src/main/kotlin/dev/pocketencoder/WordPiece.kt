@@ -7,11 +7,17 @@ package dev.pocketencoder
  *
  * @param vocabulary vocab.txt as it is.
  * @param maxLength number of ids; further pieces are cut off.
+ * @param truncation on which side.
  * @param where how errors name the vocabulary.
  * @throws BundleException the vocabulary is not UTF-8, repeats a piece or lacks a special token, or there is no room
  * for [CLS] and [SEP].
  */
-class WordPiece(vocabulary: ByteArray, maxLength: Int, where: String = "vocab.txt") : Tokenizer(maxLength, "[CLS] and [SEP]", where) {
+class WordPiece(
+    vocabulary: ByteArray,
+    maxLength: Int,
+    truncation: Truncation = Truncation.LEFT,
+    where: String = "vocab.txt",
+) : Tokenizer(maxLength, truncation, "[CLS] and [SEP]", where) {
     private val pieces = Vocabulary(vocabulary, where)
     private val characters = Characters()
     private val specialIds = IntArray(SPECIAL_TOKENS.size) { pieces.id(SPECIAL_TOKENS[it]) }
@@ -24,6 +30,7 @@ class WordPiece(vocabulary: ByteArray, maxLength: Int, where: String = "vocab.tx
     private val bounds = IntArray(MAX_WORD_CHARS + 1) // where each of its characters ends in it,
     private var wordChars = 0 // and how many it has, those that found no room included
     private val hashes = IntArray(MAX_WORD_CHARS + 1)
+    private val ids = IntArray(MAX_WORD_CHARS) // of its pieces
 
     init {
         val missing = SPECIAL_TOKENS.filterIndexed { index, _ -> specialIds[index] == Vocabulary.NONE }
@@ -37,7 +44,7 @@ class WordPiece(vocabulary: ByteArray, maxLength: Int, where: String = "vocab.tx
             val special = if (text[place] == '[') specialAt(text, place) else Vocabulary.NONE
             if (special != Vocabulary.NONE) {
                 endWord()
-                add(specialIds[special])
+                add(specialIds[special], beginsWord = true)
                 place += SPECIAL_TOKENS[special].length
             } else {
                 val code = text.codePointAt(place)
@@ -64,26 +71,25 @@ class WordPiece(vocabulary: ByteArray, maxLength: Int, where: String = "vocab.tx
     private fun endWord() {
         val chars = wordChars
         wordChars = 0
-        if (chars > MAX_WORD_CHARS) return add(specialIds[UNK])
-        val before = count
-        var start = 0
-        while (start < chars && !full()) {
-            val prefix = if (start > 0) Vocabulary.CONTINUATIONS else 0
-            val end = longestPiece(start, chars, prefix)
-            if (end == Vocabulary.NONE) {
-                count = before
-                return add(specialIds[UNK])
-            }
-            start = end
-        }
-        if (start < chars && !spellable(start, chars)) { // cut off, but by a word that is unknown as a whole
-            count = before
-            add(specialIds[UNK])
-        }
+        if (chars == 0) return
+        val count = if (chars > MAX_WORD_CHARS) Vocabulary.NONE else cut(chars)
+        if (count == Vocabulary.NONE) return add(specialIds[UNK], beginsWord = true)
+        for (index in 0 until count) add(ids[index], beginsWord = index == 0)
     }
 
-    /** Adds the id of the longest piece at [start] and returns where it ends, or [Vocabulary.NONE]. */
-    private fun longestPiece(start: Int, chars: Int, prefix: Int): Int {
+    /** Cuts the word into pieces and returns how many they are, or [Vocabulary.NONE]. */
+    private fun cut(chars: Int): Int {
+        var start = 0
+        var count = 0
+        while (start < chars) {
+            start = longestPiece(start, chars, if (start > 0) Vocabulary.CONTINUATIONS else 0, count++)
+            if (start == Vocabulary.NONE) return Vocabulary.NONE
+        }
+        return count
+    }
+
+    /** Finds the longest piece at [start], the word's [number]th, and returns where it ends, or [Vocabulary.NONE]. */
+    private fun longestPiece(start: Int, chars: Int, prefix: Int, number: Int): Int {
         var hash = Vocabulary.EMPTY
         repeat(prefix) { hash = Vocabulary.hash(hash, Vocabulary.CONTINUATION) }
         for (char in start until chars) {
@@ -91,22 +97,17 @@ class WordPiece(vocabulary: ByteArray, maxLength: Int, where: String = "vocab.tx
             hashes[char + 1] = hash
         }
         for (end in chars downTo start + 1) {
-            val id = pieces.id(word, bounds[start], bounds[end], hashes[end], prefix)
-            if (id != Vocabulary.NONE) {
-                add(id)
-                return end
-            }
+            ids[number] = pieces.id(word, bounds[start], bounds[end], hashes[end], prefix)
+            if (ids[number] != Vocabulary.NONE) return end
         }
         return Vocabulary.NONE
     }
 
-    private fun spellable(from: Int, chars: Int): Boolean {
-        var start = from
-        while (start < chars) {
-            start = longestPiece(start, chars, Vocabulary.CONTINUATIONS)
-            if (start == Vocabulary.NONE) return false
-        }
-        return true
+    /** Behind a character that stands apart, but for one that a special token may begin with. */
+    override fun isBorder(text: String, place: Int): Boolean {
+        val before = text.codePointBefore(place)
+        characters.replace(before, replacement)
+        return before != '['.code && (0 until replacement.count).any { replacement.codes[it] == Characters.SPACE }
     }
 
     companion object {

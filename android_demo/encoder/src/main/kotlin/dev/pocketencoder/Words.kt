@@ -32,6 +32,22 @@ internal class Words(private val special: List<String>) {
         return if (end - start == 1 || kindAt(text, end) == Kind.END) end else end - 1
     }
 
+    /**
+     * Whether a word begins at a place for certain: white space behind another character, a letter behind a sign that is
+     * of no ending or special token, or what follows a special token.
+     */
+    fun isBorder(text: String, place: Int): Boolean {
+        if (special.any { text.startsWith(it, place - it.length) }) return true
+        val before = text.codePointBefore(place)
+        if (before in SURROGATES) return false // it is dropped, or the other half follows
+        val last = kindOf(before)
+        return when (kindOf(text.codePointAt(place))) {
+            Kind.SPACE -> last != Kind.SPACE
+            Kind.LETTER -> last == Kind.SIGN && before !in BEFORE_LETTERS
+            else -> false
+        }
+    }
+
     private fun runEnd(text: String, start: Int, kind: Kind): Int {
         var place = start
         while (kindAt(text, place) == kind) place += Character.charCount(text.codePointAt(place))
@@ -41,12 +57,18 @@ internal class Words(private val special: List<String>) {
     /** What the character at a place is; the end of the text, or a special token, is an end. */
     private fun kindAt(text: String, place: Int): Kind {
         if (place == text.length || specialAt(text, place) != NONE) return Kind.END
-        val range = kinds.find(text.codePointAt(place))
+        return kindOf(text.codePointAt(place))
+    }
+
+    private fun kindOf(code: Int): Kind {
+        val range = kinds.find(code)
         return if (range == CharacterTable.NONE) Kind.SIGN else kinds.value(range)
     }
 
     companion object {
         const val NONE = -1
+        private val BEFORE_LETTERS = "'</".map { it.code }
+        private val SURROGATES = 0xD800..0xDFFF
         private val ENDINGS = listOf("'s", "'t", "'re", "'ve", "'m", "'ll", "'d")
         private val KINDS = mapOf("letter" to Kind.LETTER, "digit" to Kind.DIGIT, "space" to Kind.SPACE)
     }
