@@ -19,6 +19,8 @@ _PACKAGES = {
     "tflite": ("ai_edge_litert", "LiteRT", "pip install ai-edge-litert"),
     "onnx": ("onnxruntime", "ONNX Runtime", "pip install onnxruntime"),
 }
+STEP = 8
+"""Tokens by which a text's length grows: engines plan anew for each other length."""
 _ONNX_DTYPES = {"float": "float32", "double": "float64"}
 
 
@@ -43,7 +45,7 @@ class InterpreterModel(Model):
             inputs, outputs = runner.get_input_details(), runner.get_output_details()
             self.signatures[name] = Signature(tuple(inputs), tuple(outputs))
             self.tensors[name] = {
-                tensor: TensorSpec(np.dtype(details["dtype"]).name, tuple(map(int, details["shape"])))
+                tensor: TensorSpec(np.dtype(details["dtype"]).name, _shape(details))
                 for tensor, details in (inputs | outputs).items()
             }
 
@@ -146,6 +148,21 @@ class Engine:
             return self.compose(arrays)
         return self._model(signature).run(signature, arrays)
 
+    def text(self, input_ids: np.ndarray, attention_mask: np.ndarray) -> np.ndarray:
+        """Runs `text` with no more padding than a multiple of eight tokens needs, where the model can.
+
+        Args:
+            input_ids, attention_mask: int32 [1, L] each, the padding at the end.
+
+        Returns:
+            The text token, float32 [1, 1, D].
+        """
+        arrays = {"input_ids": input_ids, "attention_mask": attention_mask}
+        if self._model("text").tensors["text"]["input_ids"].shape[1] == ANY:
+            length = -(-int(attention_mask.sum()) // STEP) * STEP
+            arrays = {name: array[:, :length] for name, array in arrays.items()}
+        return self.run("text", arrays)["text_token"]
+
     def compose(self, arrays: Arrays) -> dict[str, np.ndarray]:
         """Runs `encode` as vision, text and fuse, whatever files there are."""
         names = SIGNATURES["encode"].inputs
@@ -230,6 +247,12 @@ def _check_public(model: Model, signature: str, tensors: Mapping[str, TensorSpec
 
 def _same_names(one: Signature, other: Signature) -> bool:
     return set(one.inputs) == set(other.inputs) and set(one.outputs) == set(other.outputs)
+
+
+def _shape(details: Mapping[str, Any]) -> tuple[int, ...]:
+    """A tensor's sizes, ANY where the file leaves one open."""
+    signature = details["shape_signature"]
+    return tuple(map(int, signature if len(signature) else details["shape"]))
 
 
 def _onnx_spec(node: Any) -> TensorSpec:

@@ -24,6 +24,8 @@ from .tensors import Signature, TensorSpec
 from .weight_cache import packed_weights
 
 _ALIGNMENT = 64  # bytes, of a tensor's memory
+FIRST = 16
+"""A size that a file leaves open, before it is first run."""
 
 
 class LiteRtModel(Model):
@@ -55,10 +57,10 @@ class LiteRtModel(Model):
             raise EngineError(f"{path}: the model has no signatures")
         self.signatures, self.tensors = {}, {}
         for name, part in self._compiled.parts.items():
-            self.signatures[name] = Signature(tuple(part.inputs), tuple(part.outputs))
+            self.signatures[name] = Signature(tuple(part.inputs.types), tuple(part.outputs.types))
             self.tensors[name] = {
-                tensor: TensorSpec(array.dtype.name, array.shape)
-                for tensor, array in (part.inputs | part.outputs).items()
+                tensor: TensorSpec(kind.dtype, kind.shape)
+                for tensor, kind in (part.inputs.types | part.outputs.types).items()
             }
 
     def _pack(self, descriptor: int) -> bool:
@@ -88,14 +90,27 @@ class LiteRtModel(Model):
             raise EngineError(f"{self.path.name}: {signature}: {error}") from error
 
 
+class _Side:
+    """The inputs or the outputs of a signature.
+
+    Attributes:
+        types: their dtypes and shapes, by name.
+        memory: of each, as an array.
+        buffers: LiteRT's handles of it, as a C array.
+    """
+
+    def __init__(self, types: dict[str, TensorType]) -> None:
+        self.types = types
+        self.memory: dict[str, np.ndarray] = {}
+        self.buffers = (ctypes.c_void_p * len(types))()
+
+
 class _Part(NamedTuple):
-    """A signature: memory of its tensors, and LiteRT's handles of them as C arrays."""
+    """A signature."""
 
     index: int
-    inputs: dict[str, np.ndarray]
-    outputs: dict[str, np.ndarray]
-    input_buffers: ctypes.Array
-    output_buffers: ctypes.Array
+    inputs: _Side
+    outputs: _Side
 
 
 class _Compiled:
@@ -115,6 +130,7 @@ class _Compiled:
         """
         self._library = library
         self._owned = contextlib.ExitStack()
+        self.parts: dict[str, _Part] = {}
         try:
             with contextlib.ExitStack() as unused:
                 if packed is not None:
@@ -126,7 +142,8 @@ class _Compiled:
                 unused.pop_all()  # XNNPACK closes it
             self._handle = self._compile(environment, model, options, threads, packed)
             count = library.get("GetNumModelSignatures", model)
-            self.parts = dict(self._part(model, index) for index in range(count))
+            for index in range(count):
+                self._add_part(model, index)
         except BaseException:
             self.close()
             raise
@@ -134,17 +151,32 @@ class _Compiled:
     def run(self, signature: str, arrays: Arrays) -> dict[str, np.ndarray]:
         """Runs a signature on arrays of its dtypes and shapes; the outputs are the caller's own."""
         part = self.parts[signature]
-        for name, memory in part.inputs.items():
-            np.copyto(memory, arrays[name])
+        for place, (name, memory) in enumerate(part.inputs.memory.items()):
+            if memory.shape != arrays[name].shape:
+                self._resize(part, place, name, arrays[name].shape)
+            np.copyto(part.inputs.memory[name], arrays[name])
+        inputs, outputs = part.inputs.buffers, part.outputs.buffers
         self._library.call(
-            "RunCompiledModel", self._handle, part.index,
-            len(part.inputs), part.input_buffers, len(part.outputs), part.output_buffers,
-        )  # fmt: skip
-        return {name: memory.copy() for name, memory in part.outputs.items()}
+            "RunCompiledModel", self._handle, part.index, len(inputs), inputs, len(outputs), outputs
+        )
+        return {name: memory.copy() for name, memory in part.outputs.memory.items()}
 
     def close(self) -> None:
         """Frees everything; nothing may run after it."""
+        for part in self.parts.values():
+            for buffer in (*part.inputs.buffers, *part.outputs.buffers):
+                if buffer:
+                    self._library.destroy("TensorBuffer", buffer)
+        self.parts = {}
         self._owned.close()
+
+    def _resize(self, part: _Part, place: int, name: str, shape: tuple[int, ...]) -> None:
+        """Gives an input that leaves a size open another one."""
+        sizes = (ctypes.c_int * len(shape))(*shape)
+        self._library.call(
+            "CompiledModelResizeInputTensor", self._handle, part.index, place, sizes, len(shape)
+        )
+        self._allocate(part.inputs, place, name, shape)
 
     def _own(self, kind: str, handle: int) -> int:
         self._owned.callback(self._library.destroy, kind, handle)
@@ -162,27 +194,37 @@ class _Compiled:
             handle = library.get("CreateCompiledModel", environment, model, options)
         return self._own("CompiledModel", handle)
 
-    def _part(self, model: int, index: int) -> tuple[str, _Part]:
+    def _add_part(self, model: int, index: int) -> None:
         handle = self._library.get("GetModelSignature", model, index)
-        inputs, input_buffers = self._tensors(handle, "Input")
-        outputs, output_buffers = self._tensors(handle, "Output")
-        name = self._library.text("GetSignatureKey", handle)
-        return name, _Part(index, inputs, outputs, input_buffers, output_buffers)
-
-    def _tensors(self, signature: int, side: str) -> tuple[dict[str, np.ndarray], ctypes.Array]:
-        library, memory, buffers = self._library, {}, []
-        for index in range(library.get(f"GetNumSignature{side}s", signature)):
-            name = library.text(f"GetSignature{side}Name", signature, index)
-            kind = TensorType()
-            tensor = library.get(f"GetSignature{side}TensorByIndex", signature, index)
-            library.call("GetRankedTensorType", tensor, ctypes.byref(kind))
+        part = _Part(index, *(_Side(self._types(handle, side)) for side in ("Input", "Output")))
+        self.parts[self._library.text("GetSignatureKey", handle)] = part
+        for place, (name, kind) in enumerate(part.outputs.types.items()):
             if min(kind.shape, default=0) < 0:
                 raise RuntimeError(f"it leaves the size of {name} open")
-            array = memory[name] = _aligned(kind.shape, np.dtype(kind.dtype))
-            arguments = (ctypes.byref(kind), array.ctypes.data, array.nbytes, None)
-            buffer = library.get("CreateTensorBufferFromHostMemory", *arguments)
-            buffers.append(self._own("TensorBuffer", buffer))
-        return memory, (ctypes.c_void_p * len(buffers))(*buffers)
+            self._allocate(part.outputs, place, name, kind.shape)
+        for place, (name, kind) in enumerate(part.inputs.types.items()):
+            if min(kind.shape, default=0) < 0:
+                self._resize(part, place, name, tuple(size if size >= 0 else FIRST for size in kind.shape))
+            else:
+                self._allocate(part.inputs, place, name, kind.shape)
+
+    def _types(self, signature: int, side: str) -> dict[str, TensorType]:
+        library, types = self._library, {}
+        for index in range(library.get(f"GetNumSignature{side}s", signature)):
+            kind = types[library.text(f"GetSignature{side}Name", signature, index)] = TensorType()
+            tensor = library.get(f"GetSignature{side}TensorByIndex", signature, index)
+            library.call("GetRankedTensorType", tensor, ctypes.byref(kind))
+        return types
+
+    def _allocate(self, side: _Side, place: int, name: str, shape: tuple[int, ...]) -> None:
+        """Makes a tensor's memory, and gives back what it had before."""
+        kind = side.types[name]
+        array = _aligned(shape, np.dtype(kind.dtype))
+        arguments = (ctypes.byref(kind.resized(shape)), array.ctypes.data, array.nbytes, None)
+        buffer = self._library.get("CreateTensorBufferFromHostMemory", *arguments)
+        if side.buffers[place]:
+            self._library.destroy("TensorBuffer", side.buffers[place])
+        side.memory[name], side.buffers[place] = array, buffer
 
 
 def _probes(parts: dict[str, _Part]) -> Iterator[tuple[str, dict[str, np.ndarray]]]:
@@ -190,7 +232,7 @@ def _probes(parts: dict[str, _Part]) -> Iterator[tuple[str, dict[str, np.ndarray
     for start in (0, 12345):
         for name, part in parts.items():
             arrays = {}
-            for tensor, memory in part.inputs.items():
+            for tensor, memory in part.inputs.memory.items():
                 count = np.arange(start, start + memory.size, dtype=np.uint32)
                 noise = (count * np.uint32(2_654_435_761) >> np.uint32(24)).reshape(memory.shape)  # 0 to 255
                 if memory.dtype.kind == "f":

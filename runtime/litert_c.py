@@ -43,6 +43,7 @@ _FUNCTIONS: dict[str, tuple] = {
     "GetSignatureOutputTensorByIndex": (c_void_p, c_size_t, _OUT),
     "GetRankedTensorType": (c_void_p, c_void_p),
     "CreateTensorBufferFromHostMemory": (c_void_p, c_void_p, c_size_t, c_void_p, _OUT),
+    "CompiledModelResizeInputTensor": (c_void_p, c_size_t, c_size_t, c_void_p, c_size_t),
     "RunCompiledModel": (c_void_p, c_size_t, c_size_t, c_void_p, c_size_t, c_void_p),
     "DestroyEnvironment": (c_void_p,),
     "DestroyModel": (c_void_p,),
@@ -58,6 +59,12 @@ class TensorType(ctypes.Structure):
     _fields_ = (
         ("code", c_int), ("rank_and_flags", c_uint32), ("sizes", c_int32 * 8), ("strides", c_uint32 * 8),
     )  # fmt: skip
+
+    def resized(self, shape: tuple[int, ...]) -> "TensorType":
+        """The same of another shape."""
+        other = TensorType.from_buffer_copy(self)
+        other.sizes[: len(shape)] = shape
+        return other
 
     @property
     def dtype(self) -> str:

@@ -137,6 +137,29 @@ class ScreenEncoder:
         with self._lock:
             return self._run_vision(image)["screen_tokens"][0].copy()
 
+    def encode_screens(self, images: Iterable[object]) -> np.ndarray:
+        """Encodes many screens, as of an archive; the screen that is kept for texts stays.
+
+        Args:
+            images: Each as for `encode`; one is read at a time.
+
+        Returns:
+            Their tokens, float32 [N, 5, 256].
+
+        Raises:
+            ImageError: An image cannot be read.
+        """
+        found = []
+        for image in images:
+            pixels = load_image(image, self.bundle.image_size)
+            with self._lock:
+                found.append(self._engine.run("vision", {"image": pixels[None]})["screen_tokens"])
+        return (
+            np.concatenate(found)
+            if found
+            else np.zeros((0, *self.bundle.tensors["screen_tokens"].shape[1:]), np.float32)
+        )
+
     def regions(self, image: object) -> dict[str, np.ndarray]:
         """Finds the parts of a screen, and keeps it for the texts that follow, as `encode_screen` does.
 
@@ -201,8 +224,25 @@ class ScreenEncoder:
             TokenizerError: The text is not a string.
         """
         with self._lock:
-            token = self._engine.run("text", self._tokens(text))["text_token"][0, 0]
+            token = self._engine.text(**self._tokens(text))[0, 0]
         return token / np.float32(max(float(np.linalg.norm(token)), 1e-12))
+
+    def text_embeddings(self, texts: Iterable[str]) -> np.ndarray:
+        """Does for many texts what `text_embedding` does for one; short ones cost less than long ones.
+
+        Args:
+            texts: Each as for `encode`.
+
+        Returns:
+            float32 [N, 256], each row L2-normalized.
+
+        Raises:
+            TokenizerError: A text is not a string.
+        """
+        found = [self.text_embedding(text) for text in texts]
+        return (
+            np.stack(found) if found else np.zeros((0, self.bundle.tensors["embedding"].shape[1]), np.float32)
+        )
 
     def rank(
         self,
@@ -249,7 +289,7 @@ class ScreenEncoder:
         return embedding
 
     def _fuse(self, ids: dict[str, np.ndarray], user: np.ndarray) -> np.ndarray:
-        text_token = self._engine.run("text", ids)["text_token"]
+        text_token = self._engine.text(**ids)
         arrays = {"screen_tokens": self._screen_tokens, "text_token": text_token, "user": user}
         return self._engine.run("fuse", arrays)["embedding"][0]
 

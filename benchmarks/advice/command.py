@@ -43,8 +43,9 @@ def run(options: argparse.Namespace) -> int:
     Raises:
         InputError: there is no terminal to ask on, or nothing has been measured.
     """
-    found = [
-        row for row in results.load() if row.name in PRESETS and row.config == PRESETS[row.name].to_dict()
+    presets = {name: config.to_dict() for name, config in PRESETS.items()}
+    found = [  # a key that a measured config lacks came later, with what it was as its default
+        row for row in results.load() if presets.get(row.name) == presets.get(row.name, {}) | row.config
     ]
     answers = _ask(options)
     advice = advise(answers, PRESETS, found)

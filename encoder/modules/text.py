@@ -35,6 +35,7 @@ class BertTiny(TextTower):
 
     def __init__(self, max_length: int, dim: int, *, weights: Path | None = None):
         super().__init__()
+        self.max_length = max_length
         config = BertConfig(
             vocab_size=VOCABULARY_SIZE,
             hidden_size=HIDDEN,
@@ -101,6 +102,7 @@ class RobertaTiny(TextTower):
 
     def __init__(self, max_length: int, dim: int, *, weights: Path | None = None):
         super().__init__()
+        self.max_length = max_length
         check_text_length("roberta_tiny", max_length, self.LONGEST)
         config = RobertaConfig(
             vocab_size=BYTE_BPE_SIZE,
@@ -157,6 +159,7 @@ class MiniLm(TextTower):
         embedding_rank: int | None = None,
     ):
         super().__init__()
+        self.max_length = max_length
         if embedding_rank is not None and embedding_rank % 2:
             raise ConfigError(
                 f"text_embedding_rank is {embedding_rank}; it must be even: numbers are packed in pairs"

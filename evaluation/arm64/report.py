@@ -14,8 +14,13 @@ if TYPE_CHECKING:
     from evaluation.arm64.profiles import Profile
 
 SHIPPED = ("tflite", "int8")
-PATHS = {"encode": ("vision", "text", "fuse"), "keystroke": ("text", "fuse")}
-"""What an app runs when the screen and the text changed, and when only the text did."""
+PATHS = {
+    "encode": ("vision", "text", "fuse"), "keystroke": ("text", "fuse"),
+    "keystroke_32": ("text_32", "fuse"), "keystroke_16": ("text_16", "fuse"),
+    "rank_200": (*["text_8"] * 200, "text_16", "fuse"),
+}  # fmt: skip
+"""What an app runs when screen and text changed, and when only the text did: as many tokens as the encoder
+takes, 32 or 16. Three words, with start and end, are a candidate of eight tokens at most."""
 
 
 @dataclass(frozen=True)

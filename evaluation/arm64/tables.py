@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 
 from rich import box
@@ -74,7 +75,7 @@ def print_costs(console: Console, report: Arm64Report) -> None:
 
 def print_paths(console: Console, report: Arm64Report) -> None:
     """Prints what an app waits for, with the range that the published rates leave open."""
-    note = ", ".join(f"{path} = {' + '.join(parts)}" for path, parts in PATHS.items())
+    note = ", ".join(f"{path} = {_sum_of(parts)}" for path, parts in PATHS.items())
     table = _table(f"the shipped model ({' '.join(SHIPPED)}) on each phone", note)
     _columns(table, ["path", "profile", "phone"], ["year", "M instructions", "ms", "range of ms"])
     for path in PATHS:
@@ -87,6 +88,10 @@ def print_paths(console: Console, report: Arm64Report) -> None:
                     f"{profile.milliseconds(count):.2f}", f"{low:.1f}-{high:.1f}",
                 )  # fmt: skip
     print_table(console, table)
+
+
+def _sum_of(parts: Iterable[str]) -> str:
+    return " + ".join(f"{times} {part}" if times > 1 else part for part, times in Counter(parts).items())
 
 
 def print_parts(console: Console, report: Arm64Report) -> None:

@@ -20,7 +20,7 @@ def run_one_by_one(engine: Engine, texts: Texts, advance: Callable[[int], None])
     """Returns each text's token, float32 [1, 1, D]; `advance` is called with how many have been run more."""
     tokens = []
     for text in texts:
-        tokens.append(engine.run("text", text)["text_token"])
+        tokens.append(engine.text(**text))
         advance(1)
     return tokens
 

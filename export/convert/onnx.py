@@ -8,8 +8,10 @@ import torch
 
 from encoder.config import EncoderConfig
 from encoder.model import Encoder
+from export.convert.any_length import TEXT
 from export.convert.tflite import quiet
 from export.convert.wrappers import WRAPPERS, example_inputs
+from export.passes.text_rows import TextRows
 from export.patches import without_pair_rules
 from runtime.bundle import PARTS, REGION_MASKS, SIGNATURES, signatures
 
@@ -18,6 +20,8 @@ OPSET = 18
 
 def write_onnx(encoder: Encoder, config: EncoderConfig, signature: str, path: Path) -> None:
     """Exports one signature through torch.onnx and simplifies it with onnxsim.
+
+    Texts may have any length up to the config's where their tower allows it.
 
     Args:
         encoder: in evaluation mode, with its rewrites applied.
@@ -33,6 +37,9 @@ def write_onnx(encoder: Encoder, config: EncoderConfig, signature: str, path: Pa
     from onnxscript import optimizer
 
     names = signatures(masks=encoder.mask_size is not None)[signature]
+    shapes = None
+    if signature == TEXT and isinstance(encoder.text, TextRows):
+        shapes = {name: {1: torch.export.Dim("length", max=config.text_max_length)} for name in names.inputs}
     with torch.no_grad(), quiet():
         program = torch.onnx.export(
             WRAPPERS[signature](encoder).eval(),
@@ -40,6 +47,7 @@ def write_onnx(encoder: Encoder, config: EncoderConfig, signature: str, path: Pa
             input_names=list(names.inputs),
             output_names=list(names.outputs),
             opset_version=OPSET,
+            dynamic_shapes=shapes,
             dynamo=True,
             verbose=False,
             optimize=False,

@@ -9,7 +9,6 @@ import torch
 from encoder.model import Encoder
 from export.passes.bands import bands
 from export.passes.borders import borders
-from export.passes.cls_only import cls_only
 from export.passes.constant_prompts import constant_prompts
 from export.passes.drop_disabled import drop_disabled
 from export.passes.fold_batch_norm import fold_batch_norm
@@ -20,12 +19,13 @@ from export.passes.patch_tokens import patch_tokens
 from export.passes.query_only import query_only
 from export.passes.reparameterize import reparameterize
 from export.passes.rms_norms import rms_norms
+from export.passes.text_rows import text_rows
 from export.passes.unroll_lstm import unroll_lstm
 
 # Norms are carried into packed projections, so they come before attention is split.
 REWRITES = (
     reparameterize, drop_disabled, fold_batch_norm, rms_norms, head_layout, patch_tokens, linear_attention,
-    fold_input_scale, bands, borders, cls_only, query_only, unroll_lstm, constant_prompts,
+    fold_input_scale, bands, borders, text_rows, query_only, unroll_lstm, constant_prompts,
 )  # fmt: skip
 
 

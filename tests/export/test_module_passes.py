@@ -51,7 +51,8 @@ def test_a_rewritten_encoder_computes_the_same(name):
     rewritten = apply_passes(encoder)
     scale = max(1.0, float(expected.abs().max()))
     torch.testing.assert_close(rewritten.encode_screen(given["image"]), expected, atol=1e-5 * scale, rtol=0)
-    torch.testing.assert_close(rewritten.encode_text(*texts), text, atol=1e-5, rtol=0)
+    found = [rewritten.encode_text(ids[None], mask[None]) for ids, mask in zip(*texts, strict=True)]
+    torch.testing.assert_close(torch.cat(found), text, atol=1e-5, rtol=0)
     torch.testing.assert_close(rewritten.fuse(*tokens, given["user"]), embedding, atol=1e-5, rtol=0)
     if encoder.mask_size is not None:
         found, masks = (model.find_regions(given["image"])[1] for model in (rewritten, encoder))

@@ -37,10 +37,10 @@ def test_a_rewritten_encoder_computes_the_same():
     _stir_norms(encoder)
     generator = torch.Generator().manual_seed(2)
     inputs = {
-        "image": torch.randint(0, 256, (2, 256, 128, 3), generator=generator, dtype=torch.uint8),
-        "input_ids": torch.randint(0, 30522, (2, 64), generator=generator, dtype=torch.int32),
-        "attention_mask": torch.ones(2, 64, dtype=torch.int32),
-        "user": torch.randn(2, 64, generator=generator),
+        "image": torch.randint(0, 256, (1, 256, 128, 3), generator=generator, dtype=torch.uint8),
+        "input_ids": torch.randint(0, 30522, (1, 64), generator=generator, dtype=torch.int32),
+        "attention_mask": torch.ones(1, 64, dtype=torch.int32),
+        "user": torch.randn(1, 64, generator=generator),
     }
     expected = encoder(**inputs)
     rewritten = apply_passes(encoder)

@@ -61,7 +61,7 @@ def test_a_table_of_odd_width_is_refused():
 def test_a_packed_lookup_gives_the_text_tower_its_quantized_embeddings(bundle, golden, bits):
     """Against PyTorch with the same embeddings quantized, through LiteRT, nothing else quantized."""
     model = flatbuffer_utils.read_model(str(bundle.path / "encoder_fp32.tflite"))
-    assert pack_lookups(model, SCHEMA, "text", bits) == 1
+    assert pack_lookups(model, SCHEMA, "Embedding_words", bits) == 1
     content = bytes(flatbuffer_utils.convert_object_to_bytearray(model))
     inputs = {name: golden[name][:6] for name in ("input_ids", "attention_mask")}
     encoder, _ = load_encoder(EncoderConfig.from_dict(bundle.manifest["config"]))

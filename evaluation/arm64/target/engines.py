@@ -17,6 +17,11 @@ class TfliteModel:
         self._runners = {name: self._interpreter.get_signature_runner(name) for name in names}
         self.inputs = {name: list(entry["inputs"]) for name, entry in names.items()}
 
+    def is_open(self, signature: str) -> bool:
+        """Whether its inputs may have another length."""
+        details = self._runners[signature].get_input_details().values()
+        return any(-1 in entry["shape_signature"] for entry in details)
+
     def run(self, signature: str, arrays: dict) -> dict:
         """Infers; returns the outputs by name."""
         return self._runners[signature](**arrays)
@@ -44,6 +49,10 @@ class OnnxModel:
         self.inputs = _SameForEvery(names)
         self._names = [node.name for node in self._session.get_outputs()]
         self._binding = None
+
+    def is_open(self, signature: str) -> bool:
+        """Whether its inputs may have another length."""
+        return any(isinstance(size, str) for node in self._session.get_inputs() for size in node.shape)
 
     def run(self, signature: str, arrays: dict) -> dict:
         """Infers; returns the outputs by name."""

@@ -27,6 +27,7 @@ _COUNTED_INSNS = 4_000_000  # an inference is repeated until about this many ins
 _MOST_REPEATS = 20
 _SHARED_ROWS = 8  # fewer are not worth a second process
 _HEAVY_INSNS = 250_000_000  # of so many, what a run does once, and its copying, are less than a thousandth
+_SHORT_TEXTS = (8, 16, 32)  # in tokens, of those whose cost is told
 _RAISED = 1 << 8  # the wait status of a process that exits with 1
 
 
@@ -108,6 +109,8 @@ def work(file: dict, request: dict, say) -> dict:
         if signature not in counts:
             count(signature)
             say()
+        if signature == "text" and model.is_open(signature):
+            _count_short(model, golden, rows[:1], counts, file["samples"])
         if signature == "fuse":
             _run_composed(model, names, arrays, outputs_dir, say)
     if file.get("operators"):
@@ -119,6 +122,13 @@ def work(file: dict, request: dict, say) -> dict:
             result["operators"][signature] = profiled
             say()
     return result
+
+
+def _count_short(model, golden, rows: list[int], counts: dict, samples: int) -> None:
+    """Counts `text` of fewer tokens too, as `text_16` and so on."""
+    for length in _SHORT_TEXTS:
+        model.run("text", {name: golden[name][rows][:, :length].copy() for name in model.inputs["text"]})
+        counts[f"text_{length}"] = count_insns(*model.prepared("text"), samples)
 
 
 def _run_ends(

@@ -8,7 +8,7 @@ these events out.
 from __future__ import annotations
 
 import ctypes
-from ctypes import byref, c_char, c_char_p, c_int, c_size_t, c_uint64, c_void_p
+from ctypes import byref, c_char, c_char_p, c_int, c_int32, c_size_t, c_uint32, c_uint64, c_void_p
 from pathlib import Path
 
 _CPU = 1
@@ -26,6 +26,12 @@ class _Event(ctypes.Structure):
         ("metadata", c_uint64 * 2),
         ("source", c_int),
     ]
+
+
+class _TensorType(ctypes.Structure):
+    """LiteRtRankedTensorType, with room behind it."""
+
+    _fields_ = [("code", c_int), ("rank_and_flags", c_uint32), ("sizes", c_int32 * 8), ("rest", c_char * 480)]
 
 
 class _LiteRt:
@@ -125,13 +131,20 @@ def _buffers(litert: _LiteRt, environment, compiled, index: int, signature, kind
         name = c_char_p()
         getattr(litert, f"GetSignature{kind}Name")(signature, at, byref(name))
         tensor = litert.made(f"GetSignature{kind}TensorByIndex", signature, at)
-        tensor_type = (c_char * 512)()  # LiteRtRankedTensorType, copied without looking inside
-        litert.GetRankedTensorType(tensor, tensor_type)
+        tensor_type = _TensorType()
+        litert.GetRankedTensorType(tensor, byref(tensor_type))
+        array = arrays.get(name.value.decode())
+        if array is not None and -1 in tensor_type.sizes[: array.ndim]:
+            tensor_type.sizes[: array.ndim] = array.shape
+            sizes = (c_int * array.ndim)(*array.shape)
+            rank = c_size_t(array.ndim)
+            litert.CompiledModelResizeInputTensor(compiled, c_size_t(index), at, sizes, rank)
         wanted = litert.made(f"GetCompiledModel{kind}BufferRequirements", compiled, c_size_t(index), at)
-        buffer = litert.made("CreateManagedTensorBufferFromRequirements", environment, tensor_type, wanted)
+        kind_of = byref(tensor_type)
+        buffer = litert.made("CreateManagedTensorBufferFromRequirements", environment, kind_of, wanted)
         buffers[position] = buffer.value
-        if name.value.decode() in arrays:
-            data = arrays[name.value.decode()].tobytes()
+        if array is not None:
+            data = array.tobytes()
             memory = c_void_p()
             litert.LockTensorBuffer(buffer, byref(memory), _LOCK_FOR_WRITING)
             ctypes.memmove(memory, data, len(data))

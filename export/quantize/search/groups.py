@@ -15,6 +15,7 @@ _UNITS = (
     r".*\.stages?_\d+\.\d+",
     r".*\.(?:stem|final_conv|conv_head)",
     r"(?:global_view|regions|user|fusion\.\w+)",
+    r"text\.\d+\.(?:mixed|output)(?=\.|$)",
     r"text\.\w+",
     r".*\.\d+(?=\.)",
 )

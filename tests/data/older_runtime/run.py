@@ -17,7 +17,8 @@ for row in range(rows):
     image, ids, mask, user = (
         golden[n][row : row + 1] for n in ("image", "input_ids", "attention_mask", "user")
     )
-    screen, typed = vision(image=image), text(input_ids=ids, attention_mask=mask)
+    length = int(mask.sum())  # a text needs no padding
+    screen, typed = vision(image=image), text(input_ids=ids[:, :length], attention_mask=mask[:, :length])
     tokens = {"screen_tokens": screen["screen_tokens"], **typed}
     embeddings.append(fuse(**tokens, user=user)["embedding"][0].tolist())
 print(json.dumps({"version": tf.__version__, "embeddings": embeddings}))

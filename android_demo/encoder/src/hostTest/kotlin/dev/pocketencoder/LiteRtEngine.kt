@@ -26,6 +26,7 @@ private interface LiteRt : Library {
     fun LiteRtGetSignatureOutputTensorByIndex(signature: Pointer, index: Long, into: PointerByReference): Int
     fun LiteRtGetRankedTensorType(tensor: Pointer, into: Pointer): Int
     fun LiteRtCreateTensorBufferFromHostMemory(type: Pointer, address: Pointer, size: Long, deallocator: Pointer?, into: PointerByReference): Int
+    fun LiteRtCompiledModelResizeInputTensor(model: Pointer, signature: Long, input: Long, sizes: IntArray, rank: Long): Int
     fun LiteRtRunCompiledModel(model: Pointer, signature: Long, inputs: Long, inputBuffers: Pointer, outputs: Long, outputBuffers: Pointer): Int
     fun LiteRtDestroyTensorBuffer(buffer: Pointer)
     fun LiteRtDestroyCompiledModel(model: Pointer)
@@ -36,7 +37,20 @@ private interface LiteRt : Library {
 
 /** Runs a real .tflite on this machine, through the C library of the Python wheel that the export uses. */
 class LiteRtEngine(private val model: ByteBuffer) : Engine {
-    private class Tensor(val name: String, val spec: TensorSpec, val memory: ByteBuffer, val handle: Pointer)
+    private inner class Tensor(val name: String, val spec: TensorSpec, val type: Memory) {
+        lateinit var memory: ByteBuffer
+        lateinit var handle: Pointer
+
+        /** Makes memory of a shape that fits. */
+        fun allocate(shape: List<Int>) {
+            shape.forEachIndexed { index, size -> type.setInt(8L + 4 * index, size) }
+            val bytes = TensorSpec(spec.type, shape).bytes
+            val room = Memory((bytes + ALIGNMENT).toLong()).also { keep += it }.align(ALIGNMENT)
+            memory = room.getByteBuffer(0, bytes.toLong())
+            handle = made { api.LiteRtCreateTensorBufferFromHostMemory(type, room, bytes.toLong(), null, it) }
+        }
+    }
+
     private class Signature(val index: Long, val inputs: List<Tensor>, val outputs: List<Tensor>, val pointers: Pair<Memory, Memory>)
 
     // JNA would unload the library with its last user, but LiteRT leaves things to do at the process's end.
@@ -69,7 +83,11 @@ class LiteRtEngine(private val model: ByteBuffer) : Engine {
     override fun run(signature: String, inputs: Map<String, ByteBuffer>, outputs: Map<String, ByteBuffer>) {
         check(open) { "the engine was used after it was closed" }
         val part = parts.getValue(signature)
-        for (tensor in part.inputs) copy(inputs.getValue(tensor.name), tensor.memory)
+        part.inputs.forEachIndexed { place, tensor ->
+            val given = inputs.getValue(tensor.name)
+            if (given.capacity() != tensor.memory.capacity()) resize(part, place, tensor.spec.shapeOf(given))
+            copy(given, tensor.memory)
+        }
         succeed(
             api.LiteRtRunCompiledModel(
                 compiled, part.index, part.inputs.size.toLong(), part.pointers.first, part.outputs.size.toLong(), part.pointers.second,
@@ -94,10 +112,16 @@ class LiteRtEngine(private val model: ByteBuffer) : Engine {
             succeed(api.LiteRtGetRankedTensorType(made { tensor(index, it) }, type))
             val shape = List(type.getInt(4) and RANK_MASK) { type.getInt(8L + 4 * it) }
             val spec = TensorSpec(TYPES.getValue(type.getInt(0)), shape)
-            val memory = Memory((spec.bytes + ALIGNMENT).toLong()).also { keep += it }.align(ALIGNMENT)
-            val handle = made { api.LiteRtCreateTensorBufferFromHostMemory(type, memory, spec.bytes.toLong(), null, it) }
-            Tensor(made { name(index, it) }.getString(0), spec, memory.getByteBuffer(0, spec.bytes.toLong()), handle)
+            Tensor(made { name(index, it) }.getString(0), spec, type).apply { allocate(shape.map { if (it == TensorSpec.ANY) 1 else it }) }
         }
+
+    private fun resize(part: Signature, place: Int, shape: List<Int>) {
+        val tensor = part.inputs[place]
+        succeed(api.LiteRtCompiledModelResizeInputTensor(compiled, part.index, place.toLong(), shape.toIntArray(), shape.size.toLong()))
+        api.LiteRtDestroyTensorBuffer(tensor.handle)
+        tensor.allocate(shape)
+        part.pointers.first.setPointer(8L * place, tensor.handle)
+    }
 
     private fun array(tensors: List<Tensor>) = Memory(8L * tensors.size).also { memory ->
         tensors.forEachIndexed { index, tensor -> memory.setPointer(8L * index, tensor.handle) }

@@ -67,11 +67,13 @@ class ScreenEncoderTest {
         assertTrue("scores differ by $largest", largest < 1e-5)
     }
 
-    /** The real engine, and the bits of the user vector that it was last given. */
+    /** The real engine, the bits of the user vector that it was last given, and the number of ids. */
     private class Watched(private val engine: Engine) : Engine by engine {
         var user = listOf<Int>()
+        var ids = 0
 
         override fun run(signature: String, inputs: Map<String, ByteBuffer>, outputs: Map<String, ByteBuffer>) {
+            inputs["input_ids"]?.let { ids = it.capacity() / Int.SIZE_BYTES }
             inputs["user"]?.let { given -> user = List(given.capacity() / 4) { given.getInt(4 * it) } }
             engine.run(signature, inputs, outputs)
         }
@@ -94,6 +96,25 @@ class ScreenEncoderTest {
         Fixtures.reportParity("users", what, lines.size, "$same bit for bit", same == lines.size)
         assertTrue(lines.size > 100)
         assertEquals(lines.size, same)
+    }
+
+    @Test
+    fun aTextIsRunWithoutMostOfItsPaddingAndComesOutTheSame() {
+        lateinit var watched: Watched
+        val bundle = EncoderBundle.open(FolderSource(Fixtures.bundle))
+        val pipeline = Pipeline(bundle, LiteRtEngine(bundle.map(bundle.model())).let { Watched(it).also { made -> watched = made } })
+        val tokenizer = Tokenizer.open(bundle)
+        val direct = watched.signatures.getValue("text").inputs.keys.associateWith { Fixtures.direct(64 * Int.SIZE_BYTES) }
+        val token = Fixtures.direct(256 * 4)
+        for ((text, length) in listOf("ok" to 8, "see you at" to 8, "see you at the station at noon, or a bit later" to 16, "word ".repeat(99) to 64)) {
+            val embedding = pipeline.textEmbedding(text)
+            assertEquals(text, length, watched.ids)
+            tokenizer.encode(text, direct.getValue("input_ids").asIntBuffer(), direct.getValue("attention_mask").asIntBuffer())
+            watched.run("text", direct, mapOf("text_token" to token))
+            val whole = FloatArray(256) { token.getFloat(4 * it) }
+            assertTrue(text, Metrics.cosine(listOf(embedding), listOf(whole)).single() >= 0.99999)
+        }
+        watched.close()
     }
 
     @Test

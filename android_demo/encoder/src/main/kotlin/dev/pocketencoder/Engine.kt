@@ -10,7 +10,7 @@ enum class ElementType(val label: String, val bytes: Int) {
     FLOAT32("float32", 4),
 }
 
-/** A tensor's element type and shape. */
+/** A tensor's element type and shape; a size that a model leaves open is [ANY]. */
 data class TensorSpec(val type: ElementType, val shape: List<Int>) {
     /** Number of elements. */
     val size: Int get() = shape.fold(1, Int::times)
@@ -18,7 +18,25 @@ data class TensorSpec(val type: ElementType, val shape: List<Int>) {
     /** Number of bytes. */
     val bytes: Int get() = size * type.bytes
 
+    /** Whether a model leaves a size open. */
+    val isOpen: Boolean get() = ANY in shape
+
+    /** The shape of a buffer's elements, where no more than one size is open. */
+    fun shapeOf(buffer: ByteBuffer): List<Int> {
+        val rest = shape.filter { it != ANY }.fold(1, Int::times)
+        return shape.map { if (it == ANY) buffer.capacity() / type.bytes / rest else it }
+    }
+
+    /** Whether a tensor of this model's can be the other one. */
+    fun fits(other: TensorSpec): Boolean =
+        type == other.type && shape.size == other.shape.size && shape.zip(other.shape).all { (own, asked) -> own == ANY || own == asked }
+
     override fun toString() = "${type.label} $shape"
+
+    companion object {
+        /** A size that may be any. */
+        const val ANY = -1
+    }
 }
 
 /** The tensors of a callable part of the model, by name. */
@@ -33,7 +51,8 @@ interface Engine : Closeable {
      * Runs a signature.
      *
      * @param signature one of [signatures].
-     * @param inputs direct buffers in native byte order, by tensor name, each of its tensor's size.
+     * @param inputs direct buffers in native byte order, by tensor name, each of its tensor's size; where a size is open,
+     * the buffer's decides.
      * @param outputs the same, to be filled. Positions of buffers are neither used nor kept.
      * @throws EngineException the engine failed.
      */

@@ -24,6 +24,7 @@ fun interface TimingListener {
  */
 internal class Pipeline(private val bundle: EncoderBundle, private val engine: Engine) {
     private val tensors = bundle.parts.flatMap { (name, part) -> publicTensors(name, part) }.toMap()
+    private val isOpen = engine.signatures.getValue("text").inputs.values.all { it.isOpen }
     private val buffers = tensors.mapValues { (_, spec) -> direct(spec.bytes) }
     private val spareTokens = direct(tensors.getValue("screen_tokens").bytes)
     private val inputs = bundle.parts.mapValues { (_, part) -> part.inputs.associateWith(buffers::getValue) }
@@ -33,6 +34,7 @@ internal class Pipeline(private val bundle: EncoderBundle, private val engine: E
     private val tokenizer = Tokenizer.open(bundle)
     private val inputIds = buffers.getValue("input_ids").asIntBuffer()
     private val attentionMask = buffers.getValue("attention_mask").asIntBuffer()
+    private val shortTexts = HashMap<Int, Map<String, ByteBuffer>>() // the inputs of texts of so many tokens
     private val user = buffers.getValue("user").asFloatBuffer()
     private val textToken = buffers.getValue("text_token").asFloatBuffer()
     private val embedding = buffers.getValue("embedding").asFloatBuffer()
@@ -121,8 +123,19 @@ internal class Pipeline(private val bundle: EncoderBundle, private val engine: E
     }
 
     private fun runText(text: String) {
-        timed(Stage.TOKENIZE) { tokenizer.encode(text, inputIds, attentionMask) }
-        timed(Stage.TEXT) { engine.run("text", inputs.getValue("text"), outputs.getValue("text")) }
+        var count = 0
+        timed(Stage.TOKENIZE) { count = tokenizer.encode(text, inputIds, attentionMask) }
+        timed(Stage.TEXT) { engine.run("text", if (isOpen) shortText(count) else inputs.getValue("text"), outputs.getValue("text")) }
+    }
+
+    /** The inputs of a text with no more padding than a multiple of [STEP] tokens needs, as Python's `Engine.text`. */
+    private fun shortText(count: Int): Map<String, ByteBuffer> {
+        val length = minOf((count + STEP - 1) / STEP * STEP, inputIds.capacity())
+        return shortTexts.getOrPut(length) {
+            inputs.getValue("text").mapValues { (_, buffer) ->
+                buffer.duplicate().apply { clear().limit(length * Int.SIZE_BYTES) }.slice().order(ByteOrder.nativeOrder())
+            }
+        }
     }
 
     private inline fun timed(stage: Stage, work: () -> Unit) {
@@ -135,7 +148,7 @@ internal class Pipeline(private val bundle: EncoderBundle, private val engine: E
         for (index in into.indices) into[index] = from.get(index)
     }
 
-    /** The tensors of a part of the model by its own account, once they are known to be the manifest's. */
+    /** The tensors of a part of the model, once its own account of them is known to be the manifest's. */
     private fun publicTensors(name: String, part: Part): List<Pair<String, TensorSpec>> {
         val where = bundle.source.name
         val own = engine.signatures[name]
@@ -146,15 +159,16 @@ internal class Pipeline(private val bundle: EncoderBundle, private val engine: E
         val found = (own.inputs + own.outputs).toList()
         for ((tensor, spec) in found) {
             val declared = bundle.tensors.getValue(tensor)
-            if (spec != declared) {
+            if (!spec.fits(declared)) {
                 throw EngineException("$where: the model's $name has $tensor $spec, the manifest says $declared; export the bundle again")
             }
         }
-        return found
+        return found.map { (tensor, _) -> tensor to bundle.tensors.getValue(tensor) }
     }
 
     private companion object {
         const val SMALLEST_NORM = 1e-12
+        const val STEP = 8 // tokens by which a text's length grows: engines plan anew for each other length
 
         fun direct(bytes: Int): ByteBuffer = ByteBuffer.allocateDirect(bytes).order(ByteOrder.nativeOrder())
     }

@@ -29,16 +29,20 @@ class TfliteEngine(model: ByteBuffer, threads: Int = 1) : Engine {
     }
 
     override fun run(signature: String, inputs: Map<String, ByteBuffer>, outputs: Map<String, ByteBuffer>) {
-        inputs.values.forEach { it.rewind() }
+        val specs = signatures.getValue(signature).inputs
+        val values = inputs.mapValues { (name, buffer) -> if (specs.getValue(name).isOpen) rows(buffer) else buffer.rewind() }
         outputs.values.forEach { it.rewind() } // the interpreter writes from the position on
         try {
-            interpreter.runSignature(inputs, outputs, signature)
+            interpreter.runSignature(values, outputs, signature)
         } catch (error: RuntimeException) {
             throw EngineException("TensorFlow Lite failed in $signature: ${error.message?.trim()}", error)
         }
     }
 
     override fun close() = interpreter.close()
+
+    /** Ids or a mask as an array, [1, n]: by its sizes the interpreter resizes an input, which it does not by a buffer's. */
+    private fun rows(buffer: ByteBuffer) = arrayOf(IntArray(buffer.capacity() / Int.SIZE_BYTES) { buffer.getInt(it * Int.SIZE_BYTES) })
 
     private fun spec(tensor: Tensor): TensorSpec {
         val type = when (tensor.dataType()) {
@@ -47,6 +51,7 @@ class TfliteEngine(model: ByteBuffer, threads: Int = 1) : Engine {
             DataType.FLOAT32 -> ElementType.FLOAT32
             else -> throw EngineException("tensor ${tensor.name()} is ${tensor.dataType()}; export the bundle again")
         }
-        return TensorSpec(type, tensor.shape().toList())
+        val shape = tensor.shapeSignature()
+        return TensorSpec(type, (if (shape.isEmpty()) tensor.shape() else shape).toList())
     }
 }
