@@ -37,7 +37,8 @@ def _trial(m_instructions: float, cosine: float = 0.99, file_bytes: int = 4_000_
         ("backbone.features.stages_2.1.transformer.0.attn.query", "stages_2.1.transformer.0.attn"),
         ("backbone.features.stages_2.1.conv_fusion.conv", "stages_2.1.conv_fusion"),
         ("fusion.linear1", "fusion.linear1"),
-        ("text.0.output.dense", "text.0"),
+        ("text.0.query", "text.0"),
+        ("text.0.output", "text.0.output"),
         ("something_else", "something_else"),
     ],
 )
@@ -172,8 +173,8 @@ def test_the_committed_search_explains_the_committed_recipe(capsys):
     assert min(fit, key=lambda point: sum(point["m_instructions"].values()))["name"] == found["chosen"]
 
 
-def test_the_committed_recipe_is_the_one_that_the_search_chose(bundle_dir):
-    """In the default encoder each group that it made more precise has that precision, all others static INT8."""
+def test_the_committed_recipe_is_no_less_precise_than_the_one_that_the_search_chose(bundle_dir):
+    """In the default encoder; beyond it, two layers that compute one row alone find their ranges at each run."""
     found = json.loads((RECIPES / "balanced.search.json").read_text())
     (chosen,) = (point for point in found["points"] if point["name"] == found["chosen"])
     groups = {row["group"].removesuffix(" dynamic_int8") for row in found["sensitivities"]}
@@ -190,7 +191,9 @@ def test_the_committed_recipe_is_the_one_that_the_search_chose(bundle_dir):
             if re.search(rule.layers, group.layers[0]) and group.operators[0] in rule.operators
         ]
         precisions[group.name] = matching[-1].precision
-    assert precisions == expected
+    beyond = {name: value for name, value in precisions.items() if value != expected.get(name)}
+    assert precisions.keys() == expected.keys()
+    assert beyond == {"text.1.mixed": "dynamic_int8", "text.1.output": "dynamic_int8"}
 
 
 @pytest.mark.exhaustive
