@@ -15,7 +15,7 @@ from evaluation.verdict import Verdict
 from export.calibration import max_user_norm
 from export.report.html import render_report
 from export.request import Request, tool_versions
-from export.steps.files import LAYERS, MODEL_FILES, given_back, stored_recipe, tensors_of
+from export.steps.files import LAYERS, MODEL_FILES, UNKNOWN, given_back, stored_recipe, tensors_of
 from runtime.bundle import REGION_MASKS, file_sha256, signatures
 from runtime.files import whole_folder
 from runtime.manifest import SCHEMA_VERSION, write_manifest
@@ -99,6 +99,7 @@ def _manifest(
             **tokenizer_files(request.config).entry,
             "max_length": config["text_max_length"],
             "truncation": config["text_truncation"],
+            "unknown_shares": json.loads((folders["inputs"] / UNKNOWN).read_text()),
         },
         "files": {path.name: _entry(path) for path in sorted(staging.iterdir())},
         "parameters": facts["parameters"],

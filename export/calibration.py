@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -19,6 +21,8 @@ SPLITS = CALIBRATION_SPLITS
 MINIMUM = {"calibration": 8, "parity": 8}
 """Fewest samples of each split: below, ranges are a guess and a worst case says nothing."""
 
+UNKNOWN_SHARE = 0.1
+"""Of a language's pieces: above, an export warns."""
 HEADROOM = 1.1
 """How much longer than those of the samples a user vector may be."""
 
@@ -75,6 +79,37 @@ def preprocess(
     return {name: np.stack(values) for name, values in rows.items()}
 
 
+def unknown_shares(samples: list[Sample], tokenizer: Tokenizer) -> dict[str, float]:
+    """The share of a language's pieces that the vocabulary lacks, in [0, 1], by the samples' language."""
+    counts: dict[str, np.ndarray] = {}
+    for sample in samples:
+        input_ids, attention_mask = tokenizer.encode(sample.text)
+        pieces = input_ids[: attention_mask.sum()][1:-1]
+        unknown = 0 if tokenizer.unknown is None else int((pieces == tokenizer.unknown).sum())
+        counts[sample.language] = counts.get(sample.language, 0) + np.array([unknown, len(pieces)])
+    return {
+        language: round(float(unknown / max(total, 1)), 4)
+        for language, (unknown, total) in sorted(counts.items())
+    }
+
+
+def unknown_warning(tokenizer: Mapping[str, Any]) -> str:
+    """Names the languages of which the vocabulary lacks many pieces; empty where there is none."""
+    shares = {
+        name: share for name, share in tokenizer.get("unknown_shares", {}).items() if share > UNKNOWN_SHARE
+    }
+    named = ", ".join(
+        f"{name or 'no language'} {share:.0%}"
+        for name, share in sorted(shares.items(), key=lambda item: -item[1])
+    )
+    if not named:
+        return ""
+    return (
+        f"pieces of the calibration texts that {tokenizer['type']} does not know, by language: {named}; "
+        "byte_bpe (text_model roberta_tiny) knows all"
+    )
+
+
 def max_user_norm(samples: list[Sample]) -> float:
     """Length that apps scale longer user vectors down to: a tenth more than the longest of the samples.
 
@@ -88,7 +123,7 @@ def folder_sha256(samples: list[Sample]) -> str:
     """Returns one hash over all samples and the bytes of their images."""
     digest = hashlib.sha256()
     for sample in samples:
-        fields = (sample.id, sample.split, sample.text, sample.user)
+        fields = (sample.id, sample.split, sample.text, sample.user, sample.language)
         digest.update(json.dumps(fields, ensure_ascii=True).encode())
         digest.update(hashlib.sha256(sample.image.read_bytes()).digest())
     return digest.hexdigest()

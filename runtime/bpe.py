@@ -44,6 +44,8 @@ class ByteBpeTokenizer:
             max_length has no room for <s> and </s>.
     """
 
+    unknown = None
+
     def __init__(
         self,
         vocab_path: str | os.PathLike,

@@ -44,7 +44,7 @@ class WordPieceTokenizer:
         check_room(max_length, "[CLS] and [SEP]")
         self.max_length, self.truncation = max_length, truncation
         self._ids = _read_vocab(Path(vocab_path))
-        self._pad, self._unknown, self._start, self._end = (self._ids[t] for t in SPECIAL_TOKENS[:4])
+        self._pad, self.unknown, self._start, self._end = (self._ids[t] for t in SPECIAL_TOKENS[:4])
         self._characters = _characters()
 
     def encode(self, text: str) -> tuple[np.ndarray, np.ndarray]:
@@ -77,7 +77,7 @@ class WordPieceTokenizer:
     def _word(self, word: str) -> list[int]:
         """Ids of a word's pieces, each the longest that the vocabulary has at its place."""
         if len(word) > MAX_WORD_CHARS:
-            return [self._unknown]
+            return [self.unknown]
         pieces, start = [], 0
         while start < len(word):
             prefix = "##" if start else ""
@@ -86,7 +86,7 @@ class WordPieceTokenizer:
                 if piece is not None:
                     break
             else:
-                return [self._unknown]
+                return [self.unknown]
             pieces.append(piece)
             start = end
         return pieces

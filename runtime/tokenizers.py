@@ -14,6 +14,8 @@ class Tokenizer(Protocol):
     """What every tokenizer offers."""
 
     max_length: int
+    unknown: int | None
+    """Id of pieces that the vocabulary lacks; None where it can write every text."""
 
     def encode(self, text: str) -> tuple[np.ndarray, np.ndarray]:
         """Ids and mask of a text, int32 [max_length] each."""

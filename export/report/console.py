@@ -15,6 +15,7 @@ from evaluation.budgets import SHIPPED
 from evaluation.quality.tables import ENGINE_NAMES
 from evaluation.terminal.console import print_verdicts, print_weights
 from evaluation.verdict import Verdict
+from export.calibration import unknown_warning
 from export.pipeline import BUNDLE, OnStep
 from export.steps.table import STEPS, Step
 from runtime.provenance import Weights
@@ -76,6 +77,9 @@ def print_result(console: Console, manifest: Mapping[str, Any], out: str, follow
         following: the command to go on with.
     """
     print_weights(console, Weights.from_dict(manifest["weights"]))
+    unknown = unknown_warning(manifest["tokenizer"])
+    if unknown:
+        console.print(Text(unknown, style="yellow"))
     for name, found in manifest.get("given_back", {}).items():
         if found:
             console.print(Text(given_back_line(name, found)))

@@ -18,6 +18,7 @@ from evaluation.quality.step import CAPTIONS, picture_files
 from evaluation.quality.tables import tables as quality_tables
 from evaluation.terminal.format import verdict_row
 from evaluation.verdict import Verdict
+from export.calibration import unknown_warning
 from runtime.provenance import Weights
 
 SHEET_COLUMNS = 16
@@ -40,6 +41,7 @@ def render_report(manifest: Mapping[str, Any], folder: Path, pictures: Path) -> 
     return environment.get_template("template.html").render(
         manifest=manifest,
         weights=Weights.from_dict(manifest["weights"]),
+        unknown=unknown_warning(manifest["tokenizer"]),
         budgets=[{**verdict_row(budget), "state": _state(budget)} for budget in budgets],
         layers=layers,
         precisions=sorted(Counter(layer["precision"] for layer in layers).items()),

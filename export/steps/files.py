@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 LAYERS = "layers.json"
 """Of the step `tflite_int8`: the precision of every layer."""
+UNKNOWN = "unknown.json"
+"""Of the step `inputs`: the share of unknown pieces by language."""
 RECIPE, GIVEN_BACK = "recipe.json", "given_back.json"
 """Of the steps `tflite_recipe` and `onnx_recipe`."""
 

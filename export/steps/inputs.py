@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,7 +10,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from encoder.tokenizers import tokenizer_of
-from export.calibration import SPLITS, preprocess
+from export.calibration import SPLITS, preprocess, unknown_shares
+from export.steps.files import UNKNOWN
 
 if TYPE_CHECKING:
     from export.request import Request
@@ -21,3 +23,4 @@ def make_inputs(request: Request, folders: Mapping[str, Path], out: Path) -> Non
     for split in SPLITS:
         samples = [sample for sample in request.samples if sample.split == split]
         np.savez(out / f"{split}.npz", **preprocess(samples, request.config, tokenizer))
+    (out / UNKNOWN).write_text(json.dumps(unknown_shares(request.samples, tokenizer)))

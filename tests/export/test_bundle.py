@@ -9,12 +9,15 @@ import pytest
 import torch
 from ai_edge_litert.interpreter import Interpreter
 
+from calibration_data.samples import read_samples
 from encoder import EncoderConfig
 from encoder.weights import load_encoder
+from export.calibration import DEFAULT_FOLDER, SPLITS, unknown_warning
 from export.quantize.tflite import walk
 from export.steps.files import MODEL_FILES
 from runtime.bundle import SIGNATURES, Bundle
 from runtime.provenance import Weights
+from tests.runtime.make_tokenizer_cases import reference
 
 FILES = {*MODEL_FILES, "golden.npz", "plan.json", "report.html", "vocab.txt"}
 
@@ -88,6 +91,25 @@ def test_onnx_has_public_names_and_no_stray_metadata(bundle, name):
     text = (bundle.path / name).read_bytes()
     assert b"site-packages" not in text and b".py" not in text, "a machine's paths are inside the file"
     assert not any(node.op_type == "BatchNormalization" for node in onnx.load(bundle.path / name).graph.node)
+
+
+def test_the_manifest_tells_what_the_vocabulary_does_not_know(bundle):
+    """By transformers' own tokenizer; nearly half of what is typed in Chinese, and the export says so."""
+    tokenizer, counts = reference(), {}
+    for sample in read_samples(DEFAULT_FOLDER, splits=SPLITS, user_embed_dim=64):
+        ids = tokenizer(sample.text)["input_ids"][1:-1]
+        unknown, total = counts.get(sample.language, (0, 0))
+        counts[sample.language] = unknown + ids.count(tokenizer.unk_token_id), total + len(ids)
+    shares = bundle.manifest["tokenizer"]["unknown_shares"]
+    assert shares == pytest.approx({name: a / b for name, (a, b) in counts.items()}, abs=1e-4)
+    warning = unknown_warning(bundle.manifest["tokenizer"])
+    assert (
+        f"zh {shares['zh']:.0%}" in warning
+        and "byte_bpe" in warning
+        and "en" not in warning.split(":")[1][:9]
+    )
+    assert warning in (bundle.path / "report.html").read_text()
+    assert unknown_warning({"type": "wordpiece", "unknown_shares": {"en": 0.1, "": 0.0}}) == ""
 
 
 def test_the_plan_lists_the_precision_of_every_layer(bundle):

@@ -85,7 +85,10 @@ def screen(width: int, budgets: list[Verdict]) -> list[str]:
     }
     checkpoint = {"source": "checkpoint", "detail": "balanced_sam.safetensors", "sha256": ""}
     weights = {"sha256": "", "parts": {"backbone": checkpoint, "fusion": checkpoint}}
-    manifest = {"weights": weights, "files": files, "budgets": [budget.to_dict() for budget in budgets]}
+    manifest = {
+        "weights": weights, "files": files, "budgets": [budget.to_dict() for budget in budgets],
+        "tokenizer": {"type": "wordpiece", "unknown_shares": {}},
+    }  # fmt: skip
     print_result(console, manifest, "dist/balanced_sam", "make check PRESET=balanced_sam")
     lines = console.file.getvalue().splitlines()
     assert all(len(line) <= width for line in lines) and "…" not in "".join(lines)
