@@ -50,7 +50,10 @@ class InterpreterModel(Model):
             }
 
     def _call(self, signature: str, arrays: Arrays) -> dict[str, np.ndarray]:
-        return self._runners[signature](**arrays)
+        try:
+            return self._runners[signature](**arrays)
+        except RuntimeError as error:  # an input that is longer than the model takes, for one
+            raise EngineError(f"{self.path.name}: {signature}: {_first_line(error)}") from error
 
 
 class OnnxModel(Model):
@@ -78,7 +81,10 @@ class OnnxModel(Model):
 
     def _call(self, signature: str, arrays: Arrays) -> dict[str, np.ndarray]:
         names = self.signatures[signature].outputs
-        return dict(zip(names, self._session.run(list(names), dict(arrays)), strict=True))
+        try:
+            return dict(zip(names, self._session.run(list(names), dict(arrays)), strict=True))
+        except Exception as error:  # its exception classes share no public base
+            raise EngineError(f"{self.path.name}: {signature}: {_first_line(error)}") from error
 
 
 def open_model(path: str | os.PathLike, threads: int = 1, weight_cache: Path | None = None) -> Model:

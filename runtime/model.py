@@ -42,7 +42,7 @@ class Model(ABC):
             Its outputs by name, arrays of the caller's own.
 
         Raises:
-            EngineError: Unknown signature, or inputs of other names, dtypes or shapes.
+            EngineError: Unknown signature, inputs of other names, dtypes or shapes, or the engine failed.
         """
         if signature not in self.signatures:
             raise EngineError(
@@ -63,6 +63,17 @@ class Model(ABC):
                 raise EngineError(
                     f"{self.path.name}: {signature}: {name} must be {describe(spec)}, not {found}"
                 )
+        lengths = {
+            size
+            for name in names
+            for open_size, size in zip(self.tensors[signature][name].shape, arrays[name].shape, strict=True)
+            if open_size == ANY
+        }
+        if lengths and (len(lengths) > 1 or 0 in lengths):
+            raise EngineError(
+                f"{self.path.name}: {signature}: {' and '.join(names)} must have one length, at least 1, "
+                f"not {' and '.join(map(str, sorted(lengths)))}"
+            )
 
     @abstractmethod
     def _call(self, signature: str, arrays: Arrays) -> dict[str, np.ndarray]: ...

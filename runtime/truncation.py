@@ -61,11 +61,13 @@ def truncated(text: str, limit: int, truncation: str, words: Words, is_border: I
 
 
 def _part(text: str, read: int, truncation: str, is_border: IsBorder) -> str:
-    """At most `read` characters of an end of a text, from border to border."""
+    """At most `read` characters of an end of a text, to a border; none where that is not near."""
     if truncation == LEFT:
         first = len(text) - read
-        return text[next((place for place in range(first, len(text)) if is_border(text, place)), len(text)) :]
-    return text[: next((place for place in range(read, 0, -1) if is_border(text, place)), 0)]
+        places = range(first, min(first + FIRST_READ, len(text)))
+        return text[next((place for place in places if is_border(text, place)), len(text)) :]
+    places = range(read, max(read - FIRST_READ, 0), -1)
+    return text[: next((place for place in places if is_border(text, place)), 0)]
 
 
 def _first(words: Iterable[list[int]], limit: int) -> tuple[list[int], bool]:

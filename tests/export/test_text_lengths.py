@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from runtime.bundle import Bundle, select_files
-from runtime.engines import Engine
+from runtime.engines import Engine, open_model
 from runtime.metrics import cosine
+from runtime.model import EngineError
 from runtime.session import ScreenEncoder
 from tests.conftest import missing
 
@@ -45,6 +46,18 @@ def test_a_text_without_padding_gives_the_same_token(bundle, engine, precision):
             if precision == "fp32":
                 np.testing.assert_allclose(found, padded, atol=1e-5)
             assert cosine(found[0], padded[0]).min() >= 0.999
+
+
+@pytest.mark.parametrize("name", ["encoder.tflite", "text.onnx"])
+def test_lengths_that_cannot_be_are_refused_and_the_next_text_is_run(bundle, name):
+    model, ids = open_model(bundle.file(name)), np.ones((1, 8), np.int32)
+    for other in (np.ones((1, 4), np.int32), np.ones((1, 0), np.int32)):
+        with pytest.raises(EngineError, match="input_ids and attention_mask must have one length"):
+            model.run("text", {"input_ids": ids, "attention_mask": other})
+    long = np.ones((1, bundle.text_max_length + 1), np.int32)
+    with pytest.raises(EngineError, match=f"{name}: text: "):
+        model.run("text", {"input_ids": long, "attention_mask": long})
+    assert model.run("text", {"input_ids": ids, "attention_mask": ids})["text_token"].shape == (1, 1, 256)
 
 
 def test_many_texts_and_screens_at_once_are_each_alone(bundle):

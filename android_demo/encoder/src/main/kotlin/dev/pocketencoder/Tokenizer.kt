@@ -62,9 +62,9 @@ sealed class Tokenizer(val maxLength: Int, val truncation: Truncation, ends: Str
         var read = if (truncation == Truncation.LEFT) FIRST_READ else text.length
         while (read < text.length) {
             kept.clear()
-            var place = text.length - read
-            while (place < text.length && !isBorder(text, place)) place++
-            addPieces(text.substring(place))
+            val first = text.length - read
+            val border = (first until minOf(first + FIRST_READ, text.length)).firstOrNull { isBorder(text, it) }
+            if (border != null) addPieces(text.substring(border))
             if (kept.full) return
             read = if (read > text.length / MORE) text.length else read * MORE
         }
