@@ -118,6 +118,24 @@ class ScreenEncoderTest {
     }
 
     @Test
+    fun manyTextsAndScreensAreEachAloneAndTheKeptScreenStays() {
+        val kept = encoder.encode(screen, "see you at").await()
+        val texts = listOf("ok", "see you at", "word ".repeat(99))
+        val found = encoder.textEmbeddings(texts).await()
+        texts.zip(found) { text, embedding -> assertArrayEquals(text, encoder.textEmbedding(text).await(), embedding, 0f) }
+        val (one, other) = encoder.screenTokens(listOf(screen, otherScreen)).await()
+        assertEquals(5 * 256, one.size)
+        assertNotEquals(one.toList(), other.toList())
+        assertArrayEquals(one, encoder.screenTokens(listOf(screen)).await().single(), 0f)
+        assertArrayEquals(kept, encoder.onText("see you at").await(), 0f)
+        assertTrue(encoder.textEmbeddings(emptyList()).await().isEmpty())
+        val long = encoder.textEmbeddings(List(100_000) { "text $it" })
+        long.cancel()
+        assertThrows(CancellationException::class.java) { long.await() }
+        assertArrayEquals(kept, encoder.onText("see you at").await(), 0f)
+    }
+
+    @Test
     fun aTextOnTheKeptScreenIsTheWholeAtOnce() {
         val whole = encoder.encode(screen, "see you at").await()
         encoder.onScreen(otherScreen).await()

@@ -45,15 +45,27 @@ internal class Pipeline(private val bundle: EncoderBundle, private val engine: E
 
     /** Looks at a screen and keeps its tokens for the texts that follow; where it fails, those of the last one stay. */
     fun screen(screenshot: Bitmap, stop: Stop) {
-        timed(Stage.PREPROCESS) { preprocess.resize(screenshot, buffers.getValue("image")) { stop.requested } }
-        stop.check()
-        timed(Stage.VISION) { engine.run("vision", inputs.getValue("vision"), visionOutputs) }
+        look(screenshot, stop)
         stop.check()
         buffers.getValue("screen_tokens").let { kept ->
             kept.clear()
             kept.put(spareTokens.duplicate().apply { clear() })
         }
         hasScreen = true
+    }
+
+    /** A screen's tokens, [5 * 256]; the screen that is kept for texts stays. */
+    fun screenTokens(screenshot: Bitmap, stop: Stop): FloatArray {
+        look(screenshot, stop)
+        val tokens = spareTokens.asFloatBuffer()
+        return FloatArray(tokens.capacity()).also { read(tokens, it) }
+    }
+
+    /** Leaves a screen's tokens in [spareTokens]. */
+    private fun look(screenshot: Bitmap, stop: Stop) {
+        timed(Stage.PREPROCESS) { preprocess.resize(screenshot, buffers.getValue("image")) { stop.requested } }
+        stop.check()
+        timed(Stage.VISION) { engine.run("vision", inputs.getValue("vision"), visionOutputs) }
     }
 
     /**

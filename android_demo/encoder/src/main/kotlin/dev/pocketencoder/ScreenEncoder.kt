@@ -94,6 +94,28 @@ class ScreenEncoder private constructor(
     /** The embedding of a text alone, without a screen or a user, to compare texts with each other. */
     fun textEmbedding(text: String): Pending<FloatArray> = submit { pipeline.textEmbedding(text) }
 
+    /** [textEmbedding] of many texts, in their order; it can be cancelled between any two. */
+    fun textEmbeddings(texts: List<String>): Pending<List<FloatArray>> {
+        val given = texts.toList()
+        return submit { stop ->
+            given.map {
+                stop.check()
+                pipeline.textEmbedding(it)
+            }
+        }
+    }
+
+    /**
+     * The tokens of many screens, as of an archive, [5 * 256] each, in their order; it can be cancelled between any two. The
+     * screen that is kept for texts stays.
+     *
+     * @param screenshots as for [onScreen].
+     */
+    fun screenTokens(screenshots: List<Bitmap>): Pending<List<FloatArray>> {
+        val given = screenshots.toList()
+        return submit { stop -> given.map { pipeline.screenTokens(it, stop) } }
+    }
+
     /**
      * Sorts texts by how well they fit the last screen, what was typed and who types.
      *
