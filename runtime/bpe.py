@@ -59,6 +59,7 @@ class ByteBpeTokenizer:
         self._start, self._pad, self._end = (self._ids[token] for token in SPECIAL_TOKENS[:3])
         self._joined = _read_merges(Path(merges_path), self._ids)
         self._bytes = [self._ids[symbol] for symbol in _byte_symbols()]
+        self._pattern = _word_pattern()  # compiled as the tokenizer is opened, not at the first keystroke
 
     def encode(self, text: str) -> tuple[np.ndarray, np.ndarray]:
         """Ids of a text of any length.
@@ -78,7 +79,7 @@ class ByteBpeTokenizer:
             if part in SPECIAL_TOKENS:
                 yield [self._ids[part]]
             else:
-                for word in _word_pattern().finditer(part):
+                for word in self._pattern.finditer(part):
                     yield self._word(word[0])
 
     def _is_border(self, text: str, place: int) -> bool:

@@ -28,8 +28,7 @@ def run_one_by_one(engine: Engine, texts: Texts, advance: Callable[[int], None])
 def run_in_batches(tower: TextTower, texts: Texts, advance: Callable[[int], None]) -> list[np.ndarray]:
     """Runs texts of like length together, cut to the longest of them.
 
-    A converted file takes one text at a time and as many tokens as the longest may have, four times as many
-    as there are on average.
+    A converted file takes one text at a time.
 
     Returns:
         Each text's token, float32 [1, 1, D]; `advance` is called with how many have been run more.
